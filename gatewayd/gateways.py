@@ -1,0 +1,220 @@
+"""The gateway record: one model for YAML, form, database and JSON, and the snapshot that requests see.
+
+Field names are the same everywhere (contract). The models are strict and frozen: unknown keys are errors, defaults are
+filled in, so that two equal gateways have equal normalised specs (`Gateway.spec()`).
+
+`Snapshot` is the immutable in-memory state that serves requests; a change builds a new one and swaps it by one assignment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from gatewayd.protocol.chat.dialects import DIALECTS, Dialect, dialect_for
+
+GATEWAY_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
+SHA256_HEX = r"^[0-9a-f]{64}$"
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Tokens = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Dollars = Annotated[float, Field(ge=0, le=1_000_000)]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SecretRef(Model):
+    """Where a secret is: an environment variable or a file. The secret itself is never part of a record."""
+
+    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    file: Annotated[str, Field(min_length=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_literals(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError("a secret cannot be written here; write {env: NAME} or {file: PATH}")
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> SecretRef:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("write exactly one of {env: NAME} and {file: PATH}")
+        return self
+
+
+class Timeouts(Model):
+    """Wall-clock limits of one upstream call, in seconds."""
+
+    connect: Seconds = 5
+    first_byte: Seconds = 300
+    idle: Seconds = 300
+    total: Seconds = 3600
+
+
+class Upstream(Model):
+    """The provider endpoint of a gateway."""
+
+    base_url: str
+    api_key: SecretRef | None = None
+    dialect: str = ""
+    capabilities: dict[str, Any] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict)
+    timeouts: Timeouts = Timeouts()
+
+    @field_validator("base_url")
+    @classmethod
+    def _normalise_url(cls, value: str) -> str:
+        try:
+            url = urlsplit(value.strip())
+            port = url.port
+        except ValueError as error:
+            raise ValueError(f"not a URL: {error}") from None
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ValueError("write an http:// or https:// URL")
+        if "@" in url.netloc:
+            raise ValueError("a URL with user or password is refused; use api_key")
+        if url.query or url.fragment:
+            raise ValueError("a URL with a query or a fragment is refused")
+        host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+        origin = f"{url.scheme}://{host}" + (f":{port}" if port else "")
+        return origin + (url.path.rstrip("/") or "/v1")
+
+    @field_validator("headers")
+    @classmethod
+    def _check_headers(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", name):
+                raise ValueError(f"{name!r} is not a header name")
+            if name.lower() in _RESERVED_HEADERS:
+                raise ValueError(f"{name} is set by gatewayd and cannot be set here")
+            if not text.isprintable() or not text.isascii():
+                raise ValueError(f"the value of {name} has characters that a header cannot carry")
+        return value
+
+    @model_validator(mode="after")
+    def _known_dialect(self) -> Upstream:
+        if self.dialect and self.dialect not in DIALECTS:
+            raise ValueError(f"dialect: {self.dialect!r} is unknown; one of {', '.join(sorted(DIALECTS))}")
+        self.resolve_dialect()
+        return self
+
+    def resolve_dialect(self) -> Dialect:
+        """The row that applies: the named one, else the base URL's host's, else generic; with `capabilities` on top."""
+        row = DIALECTS[self.dialect] if self.dialect else dialect_for(urlsplit(self.base_url).hostname or "")
+        return row.with_capabilities(self.capabilities)
+
+
+_RESERVED_HEADERS = frozenset(
+    "accept accept-encoding authorization api-key connection content-length content-type cookie expect host "
+    "proxy-authorization te trailer transfer-encoding upgrade x-api-key".split()
+)
+
+
+class Price(Model):
+    """US dollars per million tokens."""
+
+    input: Dollars = 0
+    output: Dollars = 0
+    cache_read: Dollars | None = None
+    cache_write: Dollars | None = None
+
+
+class ModelRoute(Model):
+    """One row of the model map: the client's name (`*` matches any run of characters) and what goes upstream."""
+
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    upstream_model: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    context_window: Tokens | None = None
+    max_output_tokens: Tokens | None = None
+    vision: bool = True
+    price: Price | None = None
+
+
+class ClientToken(Model):
+    """A client token by its SHA-256; the token itself is never stored."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    sha256: Annotated[str, Field(pattern=SHA256_HEX)]
+
+
+class Limits(Model):
+    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
+    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
+    concurrent: Annotated[int, Field(ge=1)] | None = None
+
+
+class LoggingPolicy(Model):
+    bodies: Literal["none", "errors", "all"] | None = None
+
+
+class Gateway(Model):
+    """What a record holds besides its id."""
+
+    name: Annotated[str, Field(max_length=200)] = ""
+    upstream: Upstream
+    models: tuple[ModelRoute, ...] = (ModelRoute(name="*"),)
+    fallback: tuple[Annotated[str, Field(pattern=GATEWAY_ID)], ...] = ()
+    tokens: tuple[ClientToken, ...] = ()
+    limits: Limits = Limits()
+    logging: LoggingPolicy = LoggingPolicy()
+    server_tools: Literal["drop", "reject"] = "drop"
+
+    @field_validator("tokens")
+    @classmethod
+    def _distinct_tokens(cls, value: tuple[ClientToken, ...]) -> tuple[ClientToken, ...]:
+        names = [token.name for token in value]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two tokens are named {name!r}")
+        return value
+
+    def spec(self) -> dict[str, Any]:
+        """The normalised spec: defaults left out, JSON types only. Equal gateways have equal specs."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def route(self, model: str) -> ModelRoute | None:
+        """The first row of the model map that matches the client's model name, or None."""
+        for row in self.models:
+            if _pattern(row.name).fullmatch(model):
+                return row
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(piece) for piece in name.split("*")), re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveGateway:
+    """A gateway as requests see it: the record with its references resolved.
+
+    api_key          the provider's key, or None where the record names none
+    missing_secret   the name of the variable or file that could not be read, or None; such a gateway answers 503
+    token_hashes     SHA-256 digests (32 bytes) of its client tokens -> their names
+    dialect          the resolved row
+    """
+
+    id: str
+    gateway: Gateway
+    dialect: Dialect
+    api_key: str | None = field(default=None, repr=False)
+    missing_secret: str | None = None
+    token_hashes: Mapping[bytes, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All gateways at one revision of the configuration. Immutable; swapped whole."""
+
+    gateways: Mapping[str, ActiveGateway] = field(default_factory=dict)
+    revision: int = 0
