@@ -1,0 +1,194 @@
+"""The arguments of one tool call: text in pieces that must end as one JSON object.
+
+Rule: what was passed on can always be completed to an object. So pieces flow on at once while they are the beginning of
+an object, but what could still turn out wrong is held back until the next characters confirm it: keys, numbers, commas,
+closing quotes, the last brace. Whatever does not parse in the end is repaired (json-repair), or closed where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_STRING = re.compile(r'(?:[^"\\\x00-\x1f]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
+_PARTIAL_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
+_SCALAR = re.compile(r"[-+.0-9A-Za-z]+")
+_WHOLE_SCALAR = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null")
+_CLOSER = {"{": "}", "[": "]"}
+
+# What may come next. Each state names the token that the scanner waits for.
+_ROOT, _VALUE, _VALUE_OR_END, _KEY, _KEY_OR_END, _COLON, _NEXT, _IN_KEY, _IN_STRING, _WHOLE, _BROKEN = range(11)
+
+
+class Arguments:
+    """One call's arguments. `feed` and `finish` return the text to pass on; all of it together parses to an object."""
+
+    __slots__ = ("_closers", "_end", "_pending", "_pieces", "_safe_end", "_sent", "_state", "repaired")
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []  # everything that came
+        self._pending = ""  # what came and was not passed on
+        self._end = 0  # how far in _pending the scanner got
+        self._state = _ROOT
+        self._closers = ""  # what closes the brackets that are open, innermost first
+        self._safe_end = ""  # what completes the text that was passed on
+        self._sent: list[str] = []
+        self.repaired = False
+
+    @property
+    def whole(self) -> bool:
+        """One object has come, to its last brace."""
+        return self._state == _WHOLE
+
+    def feed(self, piece: str) -> str:
+        self._pieces.append(piece)
+        if self._state in (_BROKEN, _WHOLE):
+            if piece.strip():
+                self._state = _BROKEN
+            self._pending += piece
+            return ""
+        self._pending += piece
+        safe = self._scan()
+        passed, self._pending = self._pending[:safe], self._pending[safe:]
+        self._end -= safe
+        if passed:
+            self._sent.append(passed)
+        return passed
+
+    def finish(self, *, cut: bool = False) -> str:
+        """The rest. `cut`: the length limit ended the call; its text goes out as it came, as a native endpoint does."""
+        raw = "".join(self._pieces)
+        if cut:
+            return self._pending
+        if isinstance(_loads(raw), dict):
+            return self._pending
+        self.repaired = bool(raw.strip()) and raw.strip() != "null"
+        sent = "".join(self._sent)
+        value, end = _first_object(raw)
+        if value is not None and end >= len(sent):
+            return raw[len(sent) : end]
+        value = value if value is not None else parse_arguments(raw)
+        for separators in ((",", ":"), (", ", ": ")):
+            text = json.dumps(value, separators=separators, ensure_ascii=False)
+            if text.startswith(sent):
+                return text[len(sent) :]
+        return self._safe_end
+
+    def _scan(self) -> int:
+        """Reads on in _pending; -> how much of it may be passed on."""
+        text, at, safe = self._pending, self._end, 0
+        while at < len(text):
+            if self._state in (_IN_STRING, _IN_KEY):
+                at = _run(_STRING, text, at)
+                if self._state == _IN_STRING:
+                    safe, self._safe_end = at, '"' + self._closers
+                if at == len(text) or _PARTIAL_ESCAPE.match(text, at):
+                    break
+                if text[at] != '"':
+                    self._state = _BROKEN
+                    break
+                self._state = _COLON if self._state == _IN_KEY else _NEXT
+                at += 1
+                continue
+            at = _run(_SPACE, text, at)
+            if at == len(text):
+                break
+            step = self._token(text, at)
+            if step == 0:
+                break
+            at += step
+            if self._state in (_KEY_OR_END, _VALUE_OR_END, _IN_STRING) or (step == 1 and text[at - 1] in "]}"):
+                if self._state == _WHOLE:
+                    break
+                safe, self._safe_end = at, ('"' if self._state == _IN_STRING else "") + self._closers
+        self._end = at
+        return safe
+
+    def _token(self, text: str, at: int) -> int:
+        """Takes one token at `at`; -> its length, 0 when it is not whole yet or breaks the object."""
+        char, state = text[at], self._state
+        if char == '"' and state in (_KEY, _KEY_OR_END):
+            self._state = _IN_KEY
+        elif char == '"' and state in (_VALUE, _VALUE_OR_END):
+            self._state = _IN_STRING
+        elif (char == "{" and state in (_ROOT, _VALUE, _VALUE_OR_END)) or (
+            char == "[" and state in (_VALUE, _VALUE_OR_END)
+        ):
+            self._closers = _CLOSER[char] + self._closers
+            self._state = _KEY_OR_END if char == "{" else _VALUE_OR_END
+        elif char == ":" and state == _COLON:
+            self._state = _VALUE
+        elif char == "," and state == _NEXT:
+            self._state = _KEY if self._closers[0] == "}" else _VALUE
+        elif char in "]}" and self._closers[:1] == char and state in (_NEXT, _KEY_OR_END, _VALUE_OR_END):
+            self._closers = self._closers[1:]
+            self._state = _NEXT if self._closers else _WHOLE
+        elif state in (_VALUE, _VALUE_OR_END) and (scalar := _SCALAR.match(text, at)):
+            if scalar.end() == len(text):
+                return 0  # more of it may follow
+            if not _WHOLE_SCALAR.fullmatch(scalar.group()):
+                self._state = _BROKEN
+                return 0
+            self._state = _NEXT
+            return len(scalar.group())
+        else:
+            self._state = _BROKEN
+            return 0
+        return 1
+
+
+def parse_arguments(raw: str) -> dict[str, Any]:
+    """Any text that a provider sent as arguments -> an object: doubly encoded JSON is unwrapped, anything else repaired.
+
+    Text that holds no object at all becomes {}.
+    """
+    value = _loads(raw)
+    if isinstance(value, str):  # JSON inside a JSON string
+        value = _loads(value)
+    if value is None and raw.strip() not in ("", "null"):
+        value = _repair(raw)
+    return value if isinstance(value, dict) else {}
+
+
+def _repair(raw: str) -> Any:
+    import json_repair  # loaded when first needed: it costs memory, and most servers never see a broken call
+
+    try:
+        value = json_repair.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(value, list):  # several objects: the first that says something
+        objects = [item for item in value if isinstance(item, dict)]
+        value = next((item for item in objects if item), objects[0] if objects else None)
+    return value
+
+
+def _first_object(raw: str) -> tuple[dict[str, Any] | None, int]:
+    """The object at the start of `raw` where something else follows it (`{…}{…}`, `{…}</tool_call>`), and its end.
+
+    An empty object before a filled one is a placeholder: then there is none, and repair finds the filled one.
+    """
+    start = _run(_SPACE, raw, 0)
+    try:
+        value, end = json.JSONDecoder().raw_decode(raw, start)
+    except (ValueError, RecursionError):
+        return None, 0
+    if not isinstance(value, dict) or (not value and "{" in raw[end:]):
+        return None, 0
+    return value, end
+
+
+def _run(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return found.end() if found else at
+
+
+def _loads(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return None

@@ -1,0 +1,48 @@
+"""Events -> one Message: the non-streamed answer is the streamed one folded, so both agree by construction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gatewayd.protocol.arguments import parse_arguments
+from gatewayd.protocol.events import DELTAS, Event
+
+
+class Fold:
+    """Add events in order; `message` is whole after message_stop."""
+
+    def __init__(self) -> None:
+        self.message: dict[str, Any] = {}
+        self._pieces: list[str] = []  # of the open block
+        self._signature = ""
+
+    def add(self, stream: Iterable[Event]) -> None:
+        for name, payload in stream:
+            if name == "message_start":
+                self.message = payload["message"]
+            elif name == "content_block_start":
+                self.message["content"].append(payload["content_block"])
+                self._pieces, self._signature = [], ""
+            elif name == "content_block_delta":
+                self._add_delta(payload["delta"])
+            elif name == "content_block_stop":
+                self._stop_block(self.message["content"][-1])
+            elif name == "message_delta":
+                self.message |= payload["delta"]
+                self.message["usage"] |= payload["usage"]
+
+    def _add_delta(self, delta: dict[str, Any]) -> None:
+        if delta["type"] == "signature_delta":
+            self._signature = delta["signature"]
+        else:
+            self._pieces += [value for key, value in delta.items() if key != "type"]
+
+    def _stop_block(self, block: dict[str, Any]) -> None:
+        content = "".join(self._pieces)
+        if block["type"] == "tool_use":
+            block["input"] = parse_arguments(content)  # a call cut by the length limit is closed where it was cut
+        elif block["type"] in DELTAS:
+            block[block["type"]] = content
+        if block["type"] == "thinking":
+            block["signature"] = self._signature
