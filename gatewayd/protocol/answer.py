@@ -22,6 +22,11 @@ class Reader(Protocol):
     @property
     def complete(self) -> bool: ...
     @property
+    def whole(self) -> bool:
+        """The provider has said all: what may follow is the end of the body."""
+        return self._reader.complete
+
+    @property
     def finished(self) -> bool: ...
     def feed(self, piece: bytes) -> list[Part]: ...
     def finish(self) -> list[Part]: ...
@@ -40,6 +45,11 @@ class Answer:
     def ended(self) -> bool:
         """message_stop or an error has come out: the upstream is not needed any more."""
         return self._writer.state is State.ENDED
+
+    @property
+    def whole(self) -> bool:
+        """The provider has said all: what may follow is the end of the body."""
+        return self._reader.complete
 
     @property
     def finished(self) -> bool:

@@ -1,0 +1,56 @@
+"""What the routes of the LLM surface are given: the app's context and each request's."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from sanic import Request, Sanic
+from sanic.config import Config
+
+from gatewayd.gateways import Snapshot
+from gatewayd.relay import Record, Relay
+
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass
+class Services(SimpleNamespace):
+    """current: the snapshot that serves now; not_ready: reasons why new work should go elsewhere, empty when ready."""
+
+    current: Callable[[], Snapshot]
+    relay: Relay
+    not_ready: Callable[[], list[str]]
+    closing: list[Callable[[], Any]] = field(default_factory=list)
+
+
+App = Sanic[Config, Services]
+ApiRequest = Request[App, SimpleNamespace]
+
+
+def request_id(request: ApiRequest) -> str:
+    """The key of the request's record. Made here: a client's own id is only data."""
+    made: str | None = getattr(request.ctx, "request_id", None)
+    if made is None:
+        made = request.ctx.request_id = f"req_{secrets.token_hex(12)}"
+    return made
+
+
+def new_record(request: ApiRequest, gateway_id: str, payload: dict[str, Any]) -> Record:
+    """The record of an exchange that begins now."""
+    session = request.headers.get("x-claude-code-session-id", "")
+    return Record(
+        request_id=request_id(request),
+        gateway=gateway_id,
+        started_at=int(time.time() * 1000),
+        model=payload["model"],
+        upstream_model="",
+        stream=bool(payload.get("stream")),
+        session=session if _CLIENT_ID.fullmatch(session) else "",
+        client_ip=request.ip,
+    )

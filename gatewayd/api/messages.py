@@ -1,0 +1,64 @@
+"""POST /v1/messages, streamed or not, and POST /v1/messages/count_tokens."""
+
+from __future__ import annotations
+
+import orjson
+from sanic import HTTPResponse
+
+from gatewayd.api.auth import authenticate
+from gatewayd.api.body import read_body
+from gatewayd.api.context import ApiRequest, new_record
+from gatewayd.errors import NotFound
+from gatewayd.protocol.anthropic import parse_request
+from gatewayd.protocol.tokens import estimate_tokens
+
+
+async def create_message(request: ApiRequest, gateway_id: str) -> HTTPResponse | None:
+    services = request.app.ctx
+    gateway = authenticate(request, services.current(), gateway_id)
+    payload = parse_request(await read_body(request))
+    exchange = services.relay.exchange(gateway, payload, new_record(request, gateway_id, payload))
+    if payload.get("stream"):
+        reply = StreamReply(request)
+        await exchange.stream(reply)
+        return await reply.finish()
+    message = await exchange.message()
+    notes = exchange.notes
+    headers = {"x-gatewayd-notes": ",".join(notes)} if notes else None
+    return HTTPResponse(orjson.dumps(message), headers=headers, content_type="application/json")
+
+
+async def count_tokens(request: ApiRequest, gateway_id: str) -> HTTPResponse:
+    gateway = authenticate(request, request.app.ctx.current(), gateway_id)
+    payload = parse_request(await read_body(request), path="count_tokens")
+    if gateway.gateway.route(payload["model"]) is None:
+        raise NotFound(f"model: {payload['model']}")
+    body = orjson.dumps({"input_tokens": estimate_tokens(payload)})
+    return HTTPResponse(body, content_type="application/json")
+
+
+class StreamReply:
+    """The relay's view of a streamed response."""
+
+    def __init__(self, request: ApiRequest) -> None:
+        self._request = request
+        self._response: HTTPResponse | None = None
+
+    async def start(self, notes: list[str]) -> None:
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        if notes:
+            headers["x-gatewayd-notes"] = ",".join(notes)
+        self._response = await self._request.respond(headers=headers, content_type="text/event-stream; charset=utf-8")
+
+    async def send(self, data: bytes) -> None:
+        assert self._response is not None
+        await self._response.send(data)
+
+    def abort(self) -> None:
+        transport = self._request.transport
+        if transport is not None:
+            transport.abort()  # type: ignore[attr-defined]  # TransportProtocol leaves it out
+
+    async def finish(self) -> None:
+        if self._response is not None:
+            await self._response.eof()  # type: ignore[no-untyped-call]

@@ -1,0 +1,39 @@
+"""The record of one exchange: what a log row holds. Exactly one for each exchange, however it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Outcome = Literal["ok", "error", "client_closed"]
+
+
+@dataclass(slots=True)
+class Record:
+    """Times are epoch milliseconds and milliseconds; tokens are None until the provider told them."""
+
+    request_id: str
+    gateway: str
+    started_at: int
+    model: str
+    upstream_model: str
+    stream: bool
+    session: str = ""
+    client_ip: str = ""
+    outcome: Outcome = "error"
+    status: int = 0
+    error_type: str | None = None
+    error: str | None = None
+    stop_reason: str | None = None
+    ttft_ms: int | None = None
+    duration_ms: int = 0
+    input_tokens: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    output_tokens: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def fields(self) -> dict[str, Any]:
+        """What there is to log, without the empty fields."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in values.items() if value not in (None, "", [])}
