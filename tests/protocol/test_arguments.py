@@ -1,0 +1,90 @@
+"""Tool arguments: whatever comes in whatever pieces, what was passed on is one JSON object."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd.protocol.arguments import Arguments, parse_arguments
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+    max_leaves=20,
+)
+_objects = st.dictionaries(st.text(), _json)
+_cuts = st.lists(st.integers(0, 10_000))
+
+
+def pass_on(raw: str, cuts: list[int], *, cut: bool = False) -> tuple[list[str], Arguments]:
+    arguments, out, last = Arguments(), [], 0
+    for at in [*sorted({cut % (len(raw) + 1) for cut in cuts}), len(raw)]:
+        out.append(arguments.feed(raw[last:at]))
+        last = at
+    return [*out, arguments.finish(cut=cut)], arguments
+
+
+@given(value=_objects, cuts=_cuts, ascii_only=st.booleans(), indent=st.sampled_from([None, 1]))
+def test_an_object_passes_unchanged(value: dict, cuts: list[int], ascii_only: bool, indent: int | None) -> None:
+    raw = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
+    out, arguments = pass_on(raw, cuts)
+    assert "".join(out) == raw
+    assert arguments.whole
+    assert not arguments.repaired
+
+
+@given(value=_objects, at=st.integers(0, 100_000), junk=st.text(alphabet='{}[]":,\\ abtr', max_size=3), drop=st.integers(0, 3), cuts=_cuts)
+def test_a_damaged_object_still_ends_as_an_object(value: dict, at: int, junk: str, drop: int, cuts: list[int]) -> None:
+    raw = json.dumps(value)
+    at %= len(raw) + 1
+    out, _ = pass_on(raw[:at] + junk + raw[at + drop :], cuts)
+    assert isinstance(json.loads("".join(out), strict=False), dict)
+
+
+@given(raw=st.text(alphabet='{}[]":,\\ abtruefalsn0123.-eu\n'), cuts=_cuts)
+def test_any_text_ends_as_an_object(raw: str, cuts: list[int]) -> None:
+    out, _ = pass_on(raw, cuts)
+    assert isinstance(json.loads("".join(out), strict=False), dict)
+
+
+@pytest.mark.parametrize(
+    ("raw", "value", "repaired"),
+    [
+        ("", {}, False),
+        ("null", {}, False),
+        ("  {} ", {}, False),
+        ('{"a":1}{"a":1}', {"a": 1}, True),
+        ('{}{"a":1}', {"a": 1}, True),
+        ('"{\\"a\\":1}"', {"a": 1}, True),
+        ("{'a': 'b'}", {"a": "b"}, True),
+        ('{"a": "x", }', {"a": "x"}, True),
+        ('{"a": 1}</tool_call>', {"a": 1}, True),
+        ('{"content": "say "hi" there"}', {"content": 'say "hi" there'}, True),
+        ("[1]", {}, True),
+    ],
+)
+def test_what_providers_send_beside_objects(raw: str, value: dict, repaired: bool) -> None:
+    for cuts in ([], list(range(len(raw)))):
+        out, arguments = pass_on(raw, cuts)
+        assert json.loads("".join(out)) == value
+        assert arguments.repaired is repaired
+    assert parse_arguments(raw) == value
+
+
+def test_pieces_flow_on_as_they_come() -> None:
+    arguments = Arguments()
+    assert arguments.feed('{"path": "a') == '{"path": "a'
+    assert arguments.feed("b") == "b"
+    assert arguments.feed('", "n": 1') == ""  # the number may go on
+    assert arguments.feed('2, "s": "') == '", "n": 12, "s": "'
+    assert arguments.feed('"}') == ""
+    assert arguments.finish() == '"}'
+
+
+def test_a_call_cut_by_the_length_limit_goes_out_as_it_came() -> None:
+    raw = '{"path": "a.txt", "content": "hal'
+    out, _ = pass_on(raw, [5, 20], cut=True)
+    assert "".join(out) == raw
