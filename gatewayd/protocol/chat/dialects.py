@@ -1,31 +1,374 @@
-"""How providers depart from the reference: one row of data per provider family, and nothing else."""
+"""How providers depart from the reference: one row of data per provider family, and nothing else.
+
+A row is chosen by the gateway's record, or by the host of its base URL; never by a model's name. Each habit is one
+field that a record may override (`upstream.capabilities`). The defaults describe the most careful sender: what nearly
+every provider accepts.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from gatewayd.protocol.names import IdRule
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One provider family's habits."""
+    """One provider family's habits.
+
+    Who
+      name, hosts           `hosts` are exact names, or suffixes when they start with a dot
+      key_header            the header of the provider's key; `authorization` gets `Bearer KEY`, any other the bare key
+
+    Top level of the request
+      max_tokens_field      the name of the output limit
+      temperature, top_p    may be sent; top_k too, though nearly nobody takes it
+      max_stop              how many stop sequences `stop` takes; 0: the field is refused
+      stream_options        `stream_options.include_usage` may be sent
+      response_format       what structured output the provider takes; `none`: an instruction in the system message
+      extra_body            fields added to every body
+      cache_control         Anthropic's cache markers are passed on, on content parts
+
+    Messages
+      system_role           role of the first message
+      late_system           system messages behind the first are accepted
+      null_content          `content` beside tool calls is null, not ""
+      list_content          content may be a list of parts; without it images cannot be sent
+      images                image parts are accepted
+      pdf                   `file`: PDF goes as a file part; `text`: its text is extracted
+      prefill_flag          key set to true on a last assistant message, where the provider wants one
+      thinking_replay       assistant field in which earlier thinking goes back; `none`: it is dropped
+      thinking_placeholder  value of that field where the thinking is lost; None: the field is left out
+      thought_signatures    Gemini's signatures go back on their tool calls
+      tool_ids              which tool-call ids are accepted
+
+    Tools
+      tool_choice           `tool_choice` may be sent at all
+      tool_choice_required  the word for "call some tool"; "": there is none
+      tool_choice_named     a single tool may be demanded
+      tool_choice_thinking  both may be combined with thinking
+      parallel_tool_calls   the field may be sent
+      schema_drop           JSON Schema keywords removed from tool parameters, at any depth
+      schema_flat_root      no anyOf, oneOf, allOf, enum, not at the root of the parameters
+      schema_inline_refs    `$ref` is replaced by what it points to
+
+    Thinking
+      thinking_switch       where thinking is turned on and off
+      thinking_off          that switch has an off position
+      effort_levels         efforts accepted beside or by the switch, ascending; empty: none
+
+    Answer
+      think_tags            `<think>` at the start of the text is split off
+      reasoning_repeats_think  reasoning deltas repeat the `<think>` text of the content: count it once
+    """
 
     name: str
     hosts: tuple[str, ...] = ()
+    key_header: str = "authorization"
+
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    temperature: bool = True
+    top_p: bool = True
+    top_k: bool = False
+    max_stop: int = 4
+    stream_options: bool = True
+    response_format: Literal["json_schema", "json_object", "none"] = "none"
+    extra_body: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    cache_control: bool = False
+
+    system_role: Literal["system", "developer"] = "system"
+    late_system: bool = False
+    null_content: bool = False
+    list_content: bool = True
+    images: bool = True
+    pdf: Literal["file", "text"] = "text"
+    prefill_flag: str = ""
+    thinking_replay: Literal["none", "reasoning_content", "reasoning", "reasoning_details"] = "none"
+    thinking_placeholder: str | None = None
+    thought_signatures: bool = False
+    tool_ids: IdRule = "any"
+
+    tool_choice: bool = True
+    tool_choice_required: str = "required"
+    tool_choice_named: bool = True
+    tool_choice_thinking: bool = True
+    parallel_tool_calls: bool = True
+    schema_drop: tuple[str, ...] = ("$schema",)
+    schema_flat_root: bool = False
+    schema_inline_refs: bool = False
+
+    thinking_switch: Literal[
+        "none", "thinking", "enable_thinking", "chat_template_kwargs", "reasoning", "reasoning_effort"
+    ] = "none"
+    thinking_off: bool = True
+    effort_levels: tuple[str, ...] = ()
+
     think_tags: bool = True
+    reasoning_repeats_think: bool = False
 
-    def with_capabilities(self, overrides: dict[str, Any]) -> Dialect:
+    def with_capabilities(self, overrides: Mapping[str, Any]) -> Dialect:
         """This row with single habits replaced; ValueError names an unknown habit or a wrong value."""
-        known = {f.name for f in fields(self)} - {"name", "hosts"}
-        for name in overrides:
-            if name not in known:
-                raise ValueError(f"capabilities: {name!r} is unknown; one of {', '.join(sorted(known))}")
-        return replace(self, **overrides) if overrides else self
+        if not overrides:
+            return self
+        hints = _habits()
+        checked = {}
+        for name, value in overrides.items():
+            if name not in hints:
+                raise ValueError(f"capabilities: {name!r} is unknown; one of {', '.join(sorted(hints))}")
+            checked[name] = _check(name, value, hints[name])
+        return replace(self, **checked)
 
 
-DIALECTS: dict[str, Dialect] = {row.name: row for row in (Dialect(name="generic"),)}
+def _habits() -> dict[str, Any]:
+    hints = get_type_hints(Dialect)
+    return {f.name: hints[f.name] for f in fields(Dialect) if f.name not in ("name", "hosts")}
+
+
+def _check(name: str, value: Any, hint: Any) -> Any:
+    """`value` as the type that `hint` says, or ValueError in words for the operator."""
+    origin = get_origin(hint)
+    if origin is Literal:
+        choices = get_args(hint)
+        if value not in choices or not isinstance(value, str):
+            raise ValueError(f"capabilities: {name} is one of {', '.join(choices)}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+            raise ValueError(f"capabilities: {name} is a list of words")
+        return tuple(value)
+    if origin is Mapping:
+        return _check_extra(name, value)
+    if hint is bool and not isinstance(value, bool):
+        raise ValueError(f"capabilities: {name} is true or false")
+    if hint is int and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise ValueError(f"capabilities: {name} is a whole number, 0 or more")
+    if hint is str and not isinstance(value, str):
+        raise ValueError(f"capabilities: {name} is a word")
+    if hint == str | None and not (value is None or isinstance(value, str)):
+        raise ValueError(f"capabilities: {name} is a text or null")
+    return value
+
+
+def _check_extra(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ValueError(f"capabilities: {name} is a mapping of body fields")
+    for key in ("model", "messages", "stream", "tools"):
+        if key in value:
+            raise ValueError(f"capabilities: {name} cannot hold {key}, which comes from the request")
+    return MappingProxyType(dict(value))
+
+
+_GEMINI_UNKNOWN = """
+    $schema $id $comment additionalProperties const contentEncoding contentMediaType dependentRequired
+    dependentSchemas deprecated else examples exclusiveMaximum exclusiveMinimum if multipleOf not patternProperties
+    propertyNames readOnly then unevaluatedProperties uniqueItems writeOnly
+""".split()
+
+_ROWS = (
+    Dialect(name="generic", tool_ids="max40"),
+    Dialect(
+        name="openai",
+        hosts=("api.openai.com", ".api.openai.com"),
+        max_tokens_field="max_completion_tokens",
+        response_format="json_schema",
+        late_system=True,
+        null_content=True,
+        pdf="file",
+        tool_ids="max40",
+        schema_flat_root=True,
+        think_tags=False,
+    ),
+    Dialect(
+        name="openai-reasoning",
+        max_tokens_field="max_completion_tokens",
+        temperature=False,
+        top_p=False,
+        max_stop=0,
+        response_format="json_schema",
+        system_role="developer",
+        late_system=True,
+        null_content=True,
+        pdf="file",
+        tool_ids="max40",
+        schema_flat_root=True,
+        thinking_switch="reasoning_effort",
+        thinking_off=False,
+        effort_levels=("low", "medium", "high"),
+        think_tags=False,
+    ),
+    Dialect(
+        name="azure",
+        hosts=(".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com", ".models.ai.azure.com"),
+        key_header="api-key",
+        max_tokens_field="max_completion_tokens",
+        response_format="json_schema",
+        null_content=True,
+        tool_ids="max40",
+        schema_flat_root=True,
+    ),
+    Dialect(
+        name="deepseek",
+        hosts=("api.deepseek.com",),
+        max_stop=16,
+        response_format="json_object",
+        late_system=True,
+        images=False,
+        thinking_replay="reasoning_content",
+        thinking_placeholder="",
+        tool_choice_thinking=False,
+        thinking_switch="thinking",
+        effort_levels=("low", "high", "max"),
+    ),
+    Dialect(
+        name="moonshot",
+        hosts=("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com"),
+        temperature=False,
+        top_p=False,
+        response_format="json_object",
+        prefill_flag="partial",
+        thinking_replay="reasoning_content",
+        thinking_placeholder=".",  # an empty one counts as missing
+        tool_choice_thinking=False,
+        thinking_switch="thinking",
+    ),
+    Dialect(
+        name="zai",
+        hosts=("api.z.ai", "open.bigmodel.cn"),
+        max_stop=1,
+        response_format="json_object",
+        thinking_replay="reasoning_content",
+        tool_choice_required="",
+        tool_choice_named=False,
+        parallel_tool_calls=False,
+        thinking_switch="thinking",
+    ),
+    Dialect(
+        name="minimax",
+        hosts=("api.minimax.io", "api.minimaxi.com", "api.minimax.chat"),
+        max_stop=0,
+        thinking_replay="reasoning_details",
+        tool_choice_required="",
+        tool_choice_named=False,
+        parallel_tool_calls=False,
+        images=False,
+        extra_body=MappingProxyType({"reasoning_split": True}),
+        reasoning_repeats_think=True,
+    ),
+    Dialect(
+        name="qwen",
+        hosts=(
+            "dashscope.aliyuncs.com",
+            ".dashscope.aliyuncs.com",
+            "dashscope-intl.aliyuncs.com",
+            "dashscope-us.aliyuncs.com",
+        ),
+        top_k=True,
+        response_format="json_object",
+        prefill_flag="partial",
+        tool_choice_required="",
+        tool_choice_thinking=False,
+        thinking_switch="enable_thinking",
+    ),
+    Dialect(
+        name="mistral",
+        hosts=("api.mistral.ai", "codestral.mistral.ai"),
+        response_format="json_schema",
+        prefill_flag="prefix",
+        tool_ids="alnum9",
+        tool_choice_required="any",
+    ),
+    Dialect(name="groq", hosts=("api.groq.com",)),
+    Dialect(name="cerebras", hosts=("api.cerebras.ai",), response_format="json_schema", images=False),
+    Dialect(
+        name="xai",
+        hosts=("api.x.ai", ".api.x.ai"),
+        response_format="json_schema",
+        late_system=True,
+        thinking_replay="reasoning_content",
+    ),
+    Dialect(
+        name="gemini",
+        hosts=("generativelanguage.googleapis.com",),
+        response_format="json_schema",
+        thought_signatures=True,
+        parallel_tool_calls=False,
+        schema_drop=tuple(_GEMINI_UNKNOWN),
+        schema_flat_root=True,
+        schema_inline_refs=True,
+        thinking_switch="reasoning_effort",
+        thinking_off=False,
+        effort_levels=("low", "medium", "high"),
+    ),
+    Dialect(
+        name="openrouter",
+        hosts=("openrouter.ai",),
+        top_k=True,
+        response_format="json_schema",
+        pdf="file",
+        thinking_replay="reasoning_details",
+        schema_flat_root=True,
+        tool_ids="max40",
+        thinking_switch="reasoning",
+        effort_levels=("low", "medium", "high", "xhigh"),
+    ),
+    Dialect(name="together", hosts=("api.together.xyz", "api.together.ai"), top_k=True, response_format="json_schema"),
+    Dialect(
+        name="fireworks",
+        hosts=("api.fireworks.ai",),
+        top_k=True,
+        response_format="json_schema",
+        thinking_replay="reasoning_content",
+    ),
+    Dialect(name="digitalocean", hosts=("inference.do-ai.run", ".agents.do-ai.run"), tool_ids="max40"),
+    Dialect(
+        name="ollama",
+        hosts=("ollama.com",),
+        response_format="json_schema",
+        thinking_replay="reasoning",
+        tool_choice=False,
+        parallel_tool_calls=False,
+    ),
+    Dialect(
+        name="vllm",
+        top_k=True,
+        response_format="json_schema",
+        thinking_replay="reasoning_content",
+        thinking_switch="chat_template_kwargs",
+    ),
+    Dialect(
+        name="sglang",
+        top_k=True,
+        response_format="json_schema",
+        thinking_replay="reasoning_content",
+        thinking_switch="chat_template_kwargs",
+    ),
+    Dialect(
+        name="llamacpp",
+        top_k=True,
+        response_format="json_schema",
+        thinking_replay="reasoning_content",
+        tool_choice_named=False,
+        thinking_switch="chat_template_kwargs",
+    ),
+    Dialect(
+        name="lmstudio",
+        top_k=True,
+        response_format="json_schema",
+        tool_choice_named=False,
+        parallel_tool_calls=False,
+    ),
+)
+
+DIALECTS: dict[str, Dialect] = {row.name: row for row in _ROWS}
 
 
 def dialect_for(host: str) -> Dialect:
-    """The row whose hosts include `host`, else generic."""
-    return next((row for row in DIALECTS.values() if host in row.hosts), DIALECTS["generic"])
+    """The row that names `host`, or a suffix of it, else generic."""
+    host = host.lower().rstrip(".")
+    for row in _ROWS:
+        if any(host == known or (known.startswith(".") and host.endswith(known)) for known in row.hosts):
+            return row
+    return DIALECTS["generic"]

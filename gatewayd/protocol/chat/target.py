@@ -1,0 +1,33 @@
+"""What a Chat Completions body is built for: passed to every builder, so that none takes six arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gatewayd.protocol.chat.dialects import Dialect
+from gatewayd.protocol.notes import Notes
+
+Unseal = Callable[[str], dict[str, Any] | None]
+
+
+def unseal_nothing(_signature: str) -> None:
+    """The `unseal` of a caller without a key: every signature is foreign."""
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """dialect: the provider's habits; vision: the model sees images; unseal: a thinking block's signature (or redacted
+    data) -> the provider data packed in it, None for a foreign or broken one."""
+
+    dialect: Dialect
+    notes: Notes
+    vision: bool = True
+    unseal: Unseal = unseal_nothing
+
+    @property
+    def sees(self) -> bool:
+        """Images may be sent."""
+        return self.vision and self.dialect.images and self.dialect.list_content
