@@ -6,7 +6,7 @@ import itertools
 import json
 
 import anthropic
-import httpx
+import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -251,8 +251,8 @@ def test_the_sdk_accumulates_what_the_fold_says(parts: list[Part]) -> None:
     fold = Fold()
     fold.add(events)
     body = b"".join(sse.encode(name, payload) for name, payload in events)
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=body, headers={"content-type": "text/event-stream"}))
-    client = anthropic.Anthropic(api_key="k", http_client=httpx.Client(transport=transport))
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=body, headers={"content-type": "text/event-stream"}))
+    client = anthropic.Anthropic(api_key="k", http_client=httpx2.Client(transport=transport))
     with client.messages.stream(model="m", max_tokens=1, messages=[]) as stream:
         content = stream.get_final_message().to_dict()["content"]
     if fold.message["stop_reason"] != "max_tokens":

@@ -49,7 +49,7 @@ class ChatReader:
         self._json: list[bytes] = []  # a JSON body so far
         self._json_size = 0
         self._form = ""  # "json" or "events" once the first character is known
-        self._tags = ThinkTags(repeated=dialect.think_tags_repeat_reasoning) if dialect.think_tags else None
+        self._tags = ThinkTags(repeated=dialect.reasoning_repeats_think) if dialect.think_tags else None
         self._calls = Calls()
         self._details = ReasoningDetails()
         self._counts = Counts()
