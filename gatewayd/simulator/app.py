@@ -68,6 +68,7 @@ def create_simulator(
     app: Simulator = Sanic(f"simulator-{next(_numbers)}", config=Config(), ctx=state, configure_logging=False)
     app.config.update(
         AUTO_EXTEND=False,
+        TOUCHUP=False,  # rewrites the server's methods for one application; a second one in the process then fails
         ACCESS_LOG=False,
         REQUEST_MAX_SIZE=_MAX_BODY_BYTES,
         RESPONSE_TIMEOUT=_RESPONSE_SECONDS,
