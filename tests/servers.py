@@ -1,0 +1,173 @@
+"""Real servers for tests, on loopback and free ports: the simulated provider in a thread, gatewayd as a subprocess.
+
+Both are ended by their context managers, whatever the test does. A server that does not come up within its time is a
+failure that shows what it printed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sanic.server import AsyncioServer
+
+from gatewayd.simulator.app import Received, Simulator, create_simulator
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 30
+STOP_SECONDS = 15
+PROVIDER_KEY = "sk-simulated-provider-key"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSimulator:
+    """base_url ends in /v1; requests are the latest ones as they came."""
+
+    base_url: str
+    app: Simulator
+
+    @property
+    def requests(self) -> list[Received]:
+        return list(self.app.ctx.requests)
+
+    def forget(self) -> None:
+        self.app.ctx.requests.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class RunningGateway:
+    """base_url: what a client takes as its base URL (no /v1 at the end); log: the file with the server's output."""
+
+    base_url: str
+    token: str
+    simulator: RunningSimulator
+    log: Path
+
+
+@contextmanager
+def run_simulator(**options: Any) -> Iterator[RunningSimulator]:
+    """A simulated provider in a thread of its own; `options` go to `create_simulator`."""
+    app = create_simulator(**options)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    server = asyncio.run_coroutine_threadsafe(_start(app, listener), loop).result(START_SECONDS)
+    try:
+        yield RunningSimulator(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", app)
+    finally:
+        asyncio.run_coroutine_threadsafe(_stop(server), loop).result(STOP_SECONDS)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(STOP_SECONDS)
+        loop.close()
+
+
+async def _start(app: Simulator, listener: socket.socket) -> AsyncioServer:
+    server: AsyncioServer = await app.create_server(sock=listener, return_asyncio_server=True)
+    await server.startup()
+    await server.before_start()
+    await server.after_start()
+    return server
+
+
+async def _stop(server: AsyncioServer) -> None:
+    await server.before_stop()
+    closed = server.close()
+    for connection in list(server.connections):
+        connection.abort()
+    await closed
+    await server.after_stop()
+
+
+@contextmanager
+def run_gateway(
+    folder: Path, simulator: RunningSimulator, env: Mapping[str, str] | None = None
+) -> Iterator[RunningGateway]:
+    """`gatewayd serve` on SQLite in `folder`, with one gateway `demo` whose upstream is the simulated provider."""
+    token = f"gwd-{secrets.token_hex(16)}"
+    configs = folder / "configs"
+    configs.mkdir()
+    (configs / "demo.yaml").write_text(_demo_yaml(simulator.base_url, token), encoding="utf-8")
+    port = free_port()
+    settings = {
+        "ADMIN_PASSWORD": secrets.token_hex(16),
+        "DATABASE_URL": f"sqlite:///{folder}/gatewayd.db",
+        "GATEWAYD_CONFIG_DIR": str(configs),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "SIMULATOR_API_KEY": PROVIDER_KEY,
+        **(env or {}),
+    }
+    log = folder / "serve.log"
+    command = [sys.executable, "-m", "gatewayd", "serve"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=clean_env(settings), stdout=output, stderr=output)
+    try:
+        _await_ready(f"http://127.0.0.1:{port}/ready", process, log)
+        yield RunningGateway(f"http://127.0.0.1:{port}/gateway/demo", token, simulator, log)
+    finally:
+        end(process)
+
+
+def _demo_yaml(base_url: str, token: str) -> str:
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    return f"""\
+version: 1
+gateways:
+  demo:
+    name: Simulated provider
+    upstream:
+      base_url: {base_url}
+      api_key: {{env: SIMULATOR_API_KEY}}
+    models:
+      - {{name: kimi-k2, upstream_model: sim-fast}}
+      - {{name: "sim-*"}}
+      - {{name: "claude-*", upstream_model: sim-fast}}
+    tokens: [{{name: tests, sha256: "{digest}"}}]
+"""
+
+
+def clean_env(settings: Mapping[str, str]) -> dict[str, str]:
+    """An environment with nothing of the machine's but where its programs and folders are."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+    return {name: os.environ[name] for name in kept if name in os.environ} | dict(settings)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def end(process: subprocess.Popen[Any]) -> None:
+    """Ask the process to stop, then make it."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
+        return
+    process.kill()
+    process.wait()
+
+
+def _await_ready(url: str, process: subprocess.Popen[Any], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    with httpx.Client(trust_env=False, timeout=2) as client:
+        while time.monotonic() < deadline and process.poll() is None:
+            with suppress(httpx.TransportError):
+                if client.get(url).status_code == 200:
+                    return
+            time.sleep(0.05)  # nothing tells when another process begins to listen
+    state = "ended" if process.poll() is not None else f"was not ready within {START_SECONDS} s"
+    raise AssertionError(f"gatewayd serve {state}:\n{log.read_text(errors='replace')[-4000:]}")
