@@ -3,7 +3,8 @@
 Field names are the same everywhere (contract). The models are strict and frozen: unknown keys are errors, defaults are
 filled in, so that two equal gateways have equal normalised specs (`Gateway.spec()`).
 
-`Snapshot` is the immutable in-memory state that serves requests; a change builds a new one and swaps it by one assignment.
+`Snapshot` is the immutable in-memory state that serves requests; a change builds a new one and swaps it by one
+assignment.
 """
 
 from __future__ import annotations
@@ -114,8 +115,24 @@ class Upstream(Model):
 
 
 _RESERVED_HEADERS = frozenset(
-    "accept accept-encoding authorization api-key connection content-length content-type cookie expect host "
-    "proxy-authorization te trailer transfer-encoding upgrade x-api-key".split()
+    [
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "api-key",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-api-key",
+    ]
 )
 
 
