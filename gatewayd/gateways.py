@@ -213,6 +213,10 @@ class Gateway(Model):
         """The normalised spec: defaults left out, JSON types only. Equal gateways have equal specs."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
+    def spec_without_tokens(self) -> dict[str, Any]:
+        """The normalised spec as the database holds it live: tokens are rows of their own."""
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"tokens"})
+
     def route(self, model: str) -> ModelRoute | None:
         """The first row of the model map that matches the client's model name, or None."""
         for row in self.models:
