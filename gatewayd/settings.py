@@ -116,11 +116,13 @@ class Settings(BaseSettings):
             )
 
     def base_url(self) -> str:
-        """Where this installation is reached, no slash at the end: the public URL, else the listening address."""
-        if self.public_url:
-            return self.public_url
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
-        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}"
+        """Where clients reach this installation, no slash at the end: the public URL, else the listening address."""
+        return self.public_url or self.listening_url()
+
+    def listening_url(self) -> str:
+        """Where this machine reaches the server: an address that means all interfaces becomes the loopback one."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 SECRETS = frozenset(name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation))

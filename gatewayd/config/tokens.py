@@ -9,9 +9,9 @@ from hashlib import sha256
 
 from gatewayd.config.plan import UI
 from gatewayd.errors import ConfigurationError
-from gatewayd.gateways import ClientToken
+from gatewayd.gateways import ClientToken, Gateway
 from gatewayd.store import Session, Store
-from gatewayd.store.gateways import list_gateways
+from gatewayd.store.gateways import GatewayRow, list_gateways
 from gatewayd.store.state import bump_revision
 from gatewayd.store.tokens import TokenRow, add_token, list_tokens, remove_token
 
@@ -68,7 +68,21 @@ async def revoke_client_token(store: Store, gateway_id: str, name: str) -> Token
     return rows[name]
 
 
-async def check_gateway(session: Session, gateway_id: str) -> None:
-    known = [row.id for row in await list_gateways(session) if row.state == "active"]
+async def check_gateway(session: Session, gateway_id: str) -> GatewayRow:
+    """Its row. ConfigurationError names those there are."""
+    known = {row.id: row for row in await list_gateways(session) if row.state == "active"}
     if gateway_id not in known:
         raise ConfigurationError(f"there is no gateway {gateway_id!r}; there is: {', '.join(known) or 'none'}")
+    return known[gateway_id]
+
+
+async def read_gateway_record(store: Store, gateway_id: str) -> Gateway:
+    """ConfigurationError when there is no such gateway, or its record is not valid."""
+    async with store.read() as session:
+        row = await check_gateway(session, gateway_id)
+    try:
+        return Gateway.model_validate(row.spec)
+    except ValueError:
+        raise ConfigurationError(
+            f"the record of gateway {gateway_id} is not valid; correct it in the UI or its file"
+        ) from None
