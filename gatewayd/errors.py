@@ -3,6 +3,7 @@ error type, and `api.errors` is the only place that renders them.
 
     GatewaydError
       ConfigurationError    settings, YAML, database: told on stderr in one line, exit code 1
+        StoreUnavailable      the database does not answer, or not as it should: worth another try later
       ApiError              told to a client of the LLM surface
         InvalidRequest        400 invalid_request_error
         AuthenticationFailed  401 authentication_error
@@ -28,6 +29,10 @@ class GatewaydError(Exception):
 
 class ConfigurationError(GatewaydError):
     """The operator can put this right; the text says what to type."""
+
+
+class StoreUnavailable(ConfigurationError):
+    """The database does not answer, or not as it should. The text never holds the password."""
 
 
 class ApiError(GatewaydError):

@@ -3,7 +3,8 @@
 Field names are the same everywhere (contract). The models are strict and frozen: unknown keys are errors, defaults are
 filled in, so that two equal gateways have equal normalised specs (`Gateway.spec()`).
 
-`Snapshot` is the immutable in-memory state that serves requests; a change builds a new one and swaps it by one assignment.
+`Snapshot` is the immutable in-memory state that serves requests; a change builds a new one and swaps it by one
+assignment.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from gatewayd.protocol.chat.dialects import DIALECTS, Dialect, dialect_for
 
@@ -32,7 +33,11 @@ class Model(BaseModel):
 
 
 class SecretRef(Model):
-    """Where a secret is: an environment variable or a file. The secret itself is never part of a record."""
+    """Where a secret is: an environment variable or a file. The secret itself is never part of a record.
+
+    Only variables whose name says that they hold a provider's secret can be named, and never those of gatewayd itself:
+    otherwise whoever may edit a record could send any variable to a server of their own.
+    """
 
     env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     file: Annotated[str, Field(min_length=1)] | None = None
@@ -42,6 +47,17 @@ class SecretRef(Model):
     def _refuse_literals(cls, value: Any) -> Any:
         if isinstance(value, str):
             raise ValueError("a secret cannot be written here; write {env: NAME} or {file: PATH}")
+        return value
+
+    @field_validator("env")
+    @classmethod
+    def _only_provider_secrets(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if value.startswith(("ADMIN_", "GATEWAYD_")):
+            raise ValueError(f"{value} belongs to gatewayd itself and cannot be sent to a provider")
+        if not value.endswith(("_API_KEY", "_TOKEN")):
+            raise ValueError(f"only variables named …_API_KEY or …_TOKEN can be read; rename {value}")
         return value
 
     @model_validator(mode="after")
@@ -60,6 +76,29 @@ class Timeouts(Model):
     total: Seconds = 3600
 
 
+def _check_header_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", name):
+        raise ValueError("not a header name")
+    if name.lower() in _RESERVED_HEADERS:
+        raise ValueError("this header is set by gatewayd and cannot be set here")
+    return name
+
+
+def _check_header_value(text: str) -> str:
+    if not text.isprintable() or not text.isascii():
+        raise ValueError("has characters that a header cannot carry")
+    return text
+
+
+_RESERVED_HEADERS = frozenset(
+    "accept accept-encoding authorization api-key connection content-length content-type cookie expect host "
+    "proxy-authorization te trailer transfer-encoding upgrade x-api-key".split()
+)
+
+HeaderName = Annotated[str, AfterValidator(_check_header_name)]
+HeaderValue = Annotated[str, AfterValidator(_check_header_value)]
+
+
 class Upstream(Model):
     """The provider endpoint of a gateway."""
 
@@ -67,7 +106,7 @@ class Upstream(Model):
     api_key: SecretRef | None = None
     dialect: str = ""
     capabilities: dict[str, Any] = Field(default_factory=dict)
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     timeouts: Timeouts = Timeouts()
 
     @field_validator("base_url")
@@ -88,35 +127,28 @@ class Upstream(Model):
         origin = f"{url.scheme}://{host}" + (f":{port}" if port else "")
         return origin + (url.path.rstrip("/") or "/v1")
 
-    @field_validator("headers")
+    @field_validator("dialect")
     @classmethod
-    def _check_headers(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, text in value.items():
-            if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", name):
-                raise ValueError(f"{name!r} is not a header name")
-            if name.lower() in _RESERVED_HEADERS:
-                raise ValueError(f"{name} is set by gatewayd and cannot be set here")
-            if not text.isprintable() or not text.isascii():
-                raise ValueError(f"the value of {name} has characters that a header cannot carry")
+    def _known_dialect(cls, value: str) -> str:
+        if value and value not in DIALECTS:
+            raise ValueError(f"{value!r} is unknown; one of {', '.join(sorted(DIALECTS))}")
         return value
 
-    @model_validator(mode="after")
-    def _known_dialect(self) -> Upstream:
-        if self.dialect and self.dialect not in DIALECTS:
-            raise ValueError(f"dialect: {self.dialect!r} is unknown; one of {', '.join(sorted(DIALECTS))}")
-        self.resolve_dialect()
-        return self
+    @field_validator("capabilities")
+    @classmethod
+    def _known_capabilities(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        """Checked against the row that applies, which is known only when base_url and dialect are in order."""
+        if {"base_url", "dialect"} <= info.data.keys():
+            _dialect_row(info.data["dialect"], info.data["base_url"]).with_capabilities(value)
+        return value
 
     def resolve_dialect(self) -> Dialect:
         """The row that applies: the named one, else the base URL's host's, else generic; with `capabilities` on top."""
-        row = DIALECTS[self.dialect] if self.dialect else dialect_for(urlsplit(self.base_url).hostname or "")
-        return row.with_capabilities(self.capabilities)
+        return _dialect_row(self.dialect, self.base_url).with_capabilities(self.capabilities)
 
 
-_RESERVED_HEADERS = frozenset(
-    "accept accept-encoding authorization api-key connection content-length content-type cookie expect host "
-    "proxy-authorization te trailer transfer-encoding upgrade x-api-key".split()
-)
+def _dialect_row(dialect: str, base_url: str) -> Dialect:
+    return DIALECTS[dialect] if dialect else dialect_for(urlsplit(base_url).hostname or "")
 
 
 class Price(Model):
@@ -180,6 +212,10 @@ class Gateway(Model):
     def spec(self) -> dict[str, Any]:
         """The normalised spec: defaults left out, JSON types only. Equal gateways have equal specs."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+    def spec_without_tokens(self) -> dict[str, Any]:
+        """The normalised spec as the database holds it live: tokens are rows of their own."""
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"tokens"})
 
     def route(self, model: str) -> ModelRoute | None:
         """The first row of the model map that matches the client's model name, or None."""

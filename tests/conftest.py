@@ -9,6 +9,8 @@ import pytest
 from tests.servers import PROVIDER_KEY, RunningGateway, RunningSimulator, run_gateway, run_simulator
 from tests.tools import REASONS
 
+pytest_plugins = ["tests.databases"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[REASONS] = {}

@@ -1,0 +1,54 @@
+"""`gatewayd db`: the database's schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gatewayd.cli.runtime import read_settings, run_with_store, say, write_json
+from gatewayd.store.migrations import SchemaStatus, read_status
+from gatewayd.store.migrations import upgrade as upgrade_schema
+from gatewayd.store.urls import parse_database_url
+
+
+@click.group()
+def db() -> None:
+    """Example: gatewayd db status
+
+    The schema of the database. `gatewayd serve` upgrades it by itself.
+    """
+
+
+@db.command()
+def upgrade() -> None:
+    """Example: gatewayd db upgrade
+
+    Brings the schema to this program's version. Does nothing when it is there already.
+    """
+    settings = read_settings()
+    changed = run_with_store(settings, upgrade_schema, schema=False)
+    say(f"schema {'upgraded to' if changed else 'is at'} {SchemaStatus(None).newest}")
+
+
+@db.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_context
+def status(ctx: click.Context, as_json: bool) -> None:
+    """Example: gatewayd db status
+
+    Tells the schema's version and this program's. Exit code 1 when they differ. Changes nothing.
+    """
+    settings = read_settings()
+    address = parse_database_url(settings.database_url.get_secret_value())
+    if address.engine == "sqlite" and not Path(address.path).exists():
+        found = SchemaStatus(None)
+    else:
+        found = run_with_store(settings, read_status, schema=False)
+    state = "current" if found.is_current else "newer than this program" if found.is_newer else "upgrade needed"
+    if as_json:
+        write_json({"database": address.shown, "current": found.current, "newest": found.newest, "state": state})
+    else:
+        click.echo(f"{address.shown}: schema {found.current or 'none'}, this program {found.newest}: {state}")
+    if not found.is_current:
+        ctx.exit(1)

@@ -1,0 +1,42 @@
+"""What verbs share: the settings, a connected store, output."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import click
+
+from gatewayd.settings import Settings, load_settings
+from gatewayd.store import Store
+from gatewayd.store.migrations import check_schema
+
+T = TypeVar("T")
+
+
+def read_settings() -> Settings:
+    return load_settings(os.environ)
+
+
+def run_with_store(settings: Settings, action: Callable[[Store], Awaitable[T]], *, schema: bool = True) -> T:
+    """Runs `action` with a connected store; `schema`: refuse a database that is not at this program's schema."""
+
+    async def run() -> T:
+        async with Store(settings.database_url.get_secret_value()) as store:
+            if schema:
+                await check_schema(store)
+            return await action(store)
+
+    return asyncio.run(run())
+
+
+def write_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+def say(text: str) -> None:
+    """Talk, as opposed to data."""
+    click.echo(text, err=True)

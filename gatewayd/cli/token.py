@@ -1,0 +1,75 @@
+"""`gatewayd token`: the client tokens of a gateway."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from gatewayd.cli.runtime import read_settings, run_with_store, say, write_json
+from gatewayd.config.tokens import add_client_token, list_client_tokens, revoke_client_token
+from gatewayd.store import Store
+from gatewayd.store.tokens import TokenRow
+
+
+@click.group()
+def token() -> None:
+    """Example: gatewayd token create demo laptop
+
+    Client tokens: what a client of a gateway sends as ANTHROPIC_AUTH_TOKEN.
+    """
+
+
+@token.command()
+@click.argument("gateway")
+@click.argument("name")
+def create(gateway: str, name: str) -> None:
+    """Example: gatewayd token create demo laptop
+
+    Makes a token and prints it, once: only its SHA-256 is stored.
+    """
+    new = run_with_store(read_settings(), lambda store: add_client_token(store, gateway, name))
+    click.echo(new.token)
+    say(f"token {name!r} of gateway {gateway}: keep it now, it cannot be shown again")
+
+
+@token.command(name="list")
+@click.argument("gateway")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_(gateway: str, as_json: bool) -> None:
+    """Example: gatewayd token list demo
+
+    Lists the names of a gateway's tokens, when they were made and by whom.
+    """
+
+    async def read(store: Store) -> list[TokenRow]:
+        async with store.read() as session:
+            return await list_client_tokens(session, gateway)
+
+    rows = run_with_store(read_settings(), read)
+    if as_json:
+        write_json([{"name": row.name, "created_at": _time(row), "managed_by": row.managed_by} for row in rows])
+        return
+    width = max((len(row.name) for row in rows), default=0)
+    for row in rows:
+        click.echo(f"{row.name:<{width}}  {_time(row)}  {row.managed_by}")
+    if not rows:
+        say(f"gateway {gateway} has no token; run: gatewayd token create {gateway} NAME")
+
+
+@token.command()
+@click.argument("gateway")
+@click.argument("name")
+def revoke(gateway: str, name: str) -> None:
+    """Example: gatewayd token revoke demo laptop
+
+    Revokes a token: from the next second or two on, its requests are refused.
+    """
+    row = run_with_store(read_settings(), lambda store: revoke_client_token(store, gateway, name))
+    say(f"revoked token {name!r} of gateway {gateway}")
+    if row.managed_by.startswith("file:"):
+        say("it is declared in a configuration file; remove it there too")
+
+
+def _time(row: TokenRow) -> str:
+    return datetime.fromtimestamp(row.created_at / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,284 @@
+"""The configuration while it serves: the current snapshot, and what keeps it current.
+
+`Live.current` is immutable and replaced by one assignment, after the new one was built whole; exchanges in flight keep
+theirs. Whatever goes wrong (a bad file, a bad record, an absent database) leaves the last good snapshot in place and is
+logged: once per distinct trouble, with file and line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from gatewayd.config.apply import Applied, apply
+from gatewayd.config.load import InvalidConfiguration, SourceFile, digest_files, load_files, read_files
+from gatewayd.config.secrets import Resolved, SecretReader
+from gatewayd.errors import StoreUnavailable
+from gatewayd.gateways import ActiveGateway, Gateway, Snapshot
+from gatewayd.store import Store
+from gatewayd.store.gateways import GatewayRow, list_gateways
+from gatewayd.store.migrations import upgrade
+from gatewayd.store.state import read_revision
+from gatewayd.store.tokens import TokenRow, list_tokens
+
+logger = logging.getLogger(__name__)
+
+Mode = Literal["sync", "seed", "off"]
+
+#: SQLite answers from memory; PostgreSQL costs a round trip.
+_DATABASE_POLL_SECONDS = {"sqlite": 1.0, "postgresql": 2.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What `start` did, for those who tell the operator.
+
+    migrated  the schema was brought up to date
+    files     how many files were read
+    applied   None when nothing was applied: mode `off`, no directory, or files with errors
+    warnings  one line each
+    """
+
+    migrated: bool = False
+    files: int = 0
+    applied: Applied | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Files:
+    """What a look at the configuration directory found; trouble: why there is nothing to read."""
+
+    files: list[SourceFile] = field(default_factory=list)
+    trouble: str | None = None
+
+    def digest(self) -> str:
+        return self.trouble or digest_files(self.files)
+
+
+class Live:
+    """Holds the snapshot of one process and keeps it current.
+
+    current           what requests see
+    problems          errors of the configuration files as last read, one line each; empty when all is well
+    database_problem  why the database could not be asked when last tried, or None
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        environ: Mapping[str, str],
+        config_dir: Path,
+        mode: Mode = "sync",
+        poll_seconds: float = 5,
+    ) -> None:
+        self.current = Snapshot()
+        self.problems: tuple[str, ...] = ()
+        self.database_problem: str | None = None
+        self._store = store
+        self._secrets = SecretReader(environ, config_dir)
+        self._config_dir = config_dir
+        self._mode: Mode = mode
+        self._poll_seconds = poll_seconds
+        self._digest = ""
+        self._secrets_digest = ""
+        self._refreshing = asyncio.Lock()
+
+    async def start(self) -> Started:
+        """Migrates, applies the files, builds the first snapshot. The store must be connected.
+
+        ConfigurationError when the files have errors and the database holds no gateway to serve instead, when the
+        schema is newer than this program, or when the database does not answer.
+        """
+        migrated = await upgrade(self._store)
+        found = await self._look()
+        applied: Applied | None = None
+        try:
+            applied = await self._apply(found, generate_tokens=True)
+        except InvalidConfiguration:
+            if await self._is_empty():
+                raise
+        await self.refresh()
+        notices = [notice.text for notice in applied.notices] if applied else []
+        trouble = [found.trouble] if found.trouble else []
+        return Started(migrated, len(found.files), applied, (*trouble, *self.problems, *notices))
+
+    async def reload(self) -> None:
+        """Applies the files again, as on SIGHUP. Files with errors change nothing and are logged."""
+        await self._apply_and_log(await self._look())
+
+    async def refresh(self) -> None:
+        """Builds a snapshot of what the database holds now, and swaps it in."""
+        async with self._refreshing:
+            snapshot = await build_snapshot(self._store, self._secrets)
+            self._secrets_digest = await asyncio.to_thread(_digest_secrets, snapshot, self._secrets)
+            self.current = snapshot
+
+    async def watch(self) -> None:
+        """Runs until cancelled: follows changes of the database, of the files and of secrets that lie in files."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_database())
+            if self._poll_seconds:
+                tasks.create_task(self._watch_files())
+
+    async def _watch_database(self) -> None:
+        while True:
+            try:
+                await self._follow_database()
+            except StoreUnavailable as error:
+                self._note_database_problem(error)
+            await asyncio.sleep(_DATABASE_POLL_SECONDS[self._store.address.engine])
+
+    async def _follow_database(self) -> None:
+        seen: int | None = None
+        async with self._store.change_probe() as probe:
+            while True:
+                number = await probe()
+                self.database_problem = None
+                if number != seen:
+                    await self._refresh_if_changed()
+                    seen = number
+                await asyncio.sleep(_DATABASE_POLL_SECONDS[self._store.address.engine])
+
+    async def _refresh_if_changed(self) -> None:
+        async with self._store.session() as session:
+            revision = await read_revision(session)
+        if revision != self.current.revision:
+            await self.refresh()
+
+    async def _watch_files(self) -> None:
+        while True:
+            await asyncio.sleep(self._poll_seconds)
+            try:
+                await self._poll_files()
+            except StoreUnavailable as error:
+                self._note_database_problem(error)
+
+    async def _poll_files(self) -> None:
+        found = await self._look()
+        if found.digest() != self._digest:
+            await self._apply_and_log(found)
+        elif await asyncio.to_thread(_digest_secrets, self.current, self._secrets) != self._secrets_digest:
+            logger.info("a secret file changed")
+            await self.refresh()
+
+    async def _apply_and_log(self, found: _Files) -> None:
+        if found.trouble:
+            logger.error(found.trouble)
+        try:
+            applied = await self._apply(found, generate_tokens=False)
+        except InvalidConfiguration as error:
+            for problem in error.problems:
+                logger.error("configuration not applied: %s", problem)
+            return
+        await self.refresh()
+        if applied is not None:
+            _log_applied(applied)
+
+    async def _apply(self, found: _Files, *, generate_tokens: bool) -> Applied | None:
+        """Remembers what it has dealt with, so that the same content is neither applied nor complained about again."""
+        if self._mode == "off" or found.trouble:
+            self._digest = found.digest()
+            return None
+        try:
+            desired = await asyncio.to_thread(load_files, found.files, self._secrets)
+        except InvalidConfiguration as error:
+            self._digest = found.digest()
+            self.problems = tuple(map(str, error.problems))
+            raise
+        applied = await apply(self._store, desired, mode=self._mode, generate_tokens=generate_tokens)
+        self._digest, self.problems = found.digest(), ()
+        return applied
+
+    async def _look(self) -> _Files:
+        if self._mode == "off":
+            return _Files()
+        return await asyncio.to_thread(_look_at, self._config_dir)
+
+    async def _is_empty(self) -> bool:
+        async with self._store.session() as session:
+            return not await list_gateways(session)
+
+    def _note_database_problem(self, error: StoreUnavailable) -> None:
+        if self.database_problem != str(error):
+            logger.error("%s; the last good configuration goes on serving", error)
+        self.database_problem = str(error)
+
+
+async def start(
+    store: Store, *, environ: Mapping[str, str], config_dir: Path, mode: Mode = "sync", poll_seconds: float = 5
+) -> tuple[Live, Started]:
+    """Connects, starts and disconnects again, so that the server's own event loop may connect the store anew."""
+    live = Live(store, environ=environ, config_dir=config_dir, mode=mode, poll_seconds=poll_seconds)
+    async with store:
+        return live, await live.start()
+
+
+async def build_snapshot(store: Store, secrets: SecretReader) -> Snapshot:
+    """All active records with their references resolved. A record that is not valid is logged and left out."""
+    async with store.read() as session:
+        revision = await read_revision(session)
+        rows = [row for row in await list_gateways(session) if row.state == "active"]
+        tokens = await list_tokens(session)
+    active = await asyncio.to_thread(lambda: [_activate(row, tokens, secrets) for row in rows])
+    return Snapshot({gateway.id: gateway for gateway in active if gateway is not None}, revision)
+
+
+def _activate(row: GatewayRow, tokens: list[TokenRow], secrets: SecretReader) -> ActiveGateway | None:
+    try:
+        gateway = Gateway.model_validate(row.spec)
+        dialect = gateway.upstream.resolve_dialect()
+        hashes = {bytes.fromhex(token.sha256): token.name for token in tokens if token.gateway_id == row.id}
+    except ValueError as error:
+        logger.error("gateway %s is not served, its record is not valid: %s", row.id, _first_error(error))
+        return None
+    ref = gateway.upstream.api_key
+    secret = secrets.resolve(ref) if ref else Resolved()
+    if secret.missing:
+        logger.warning("gateway %s answers 503: secret %s is not set", row.id, secret.missing)
+    return ActiveGateway(row.id, gateway, dialect, secret.value, secret.missing, hashes)
+
+
+def _first_error(error: ValueError) -> str:
+    """Without the value: a record may hold what should not be logged."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error)
+
+
+def _digest_secrets(snapshot: Snapshot, secrets: SecretReader) -> str:
+    """Of the secrets that lie in files; those of the environment cannot change while the process runs."""
+    digest = sha256()
+    for gateway in snapshot.gateways.values():
+        ref = gateway.gateway.upstream.api_key
+        if ref is not None and ref.file is not None:
+            resolved = secrets.resolve(ref)
+            digest.update(f"{gateway.id}\0{resolved.missing}\0{resolved.value}\0".encode())
+    return digest.hexdigest()
+
+
+def _look_at(directory: Path) -> _Files:
+    if not directory.is_dir():
+        return _Files(trouble=f"configuration directory {directory} does not exist; no gateways come from files")
+    try:
+        return _Files(read_files([directory]))
+    except OSError as error:
+        return _Files(trouble=f"configuration directory {directory} cannot be read: {error.strerror}")
+
+
+def _log_applied(applied: Applied) -> None:
+    changes = {"created": list(applied.created), "updated": list(applied.updated)}
+    logger.info("configuration applied", extra={"revision": applied.revision, **changes})
+    for notice in applied.notices:
+        logger.warning(notice.text)
+    for gateway_id in applied.without_token:
+        logger.warning("gateway %s has no client token; run: gatewayd token create %s NAME", gateway_id, gateway_id)

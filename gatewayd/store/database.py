@@ -1,0 +1,190 @@
+"""One connection to the database, on either engine: the only place that knows the `databases` package.
+
+* SQLite: every connection runs the same PRAGMAs in the same order; the file is made with mode 0600.
+* A write is one transaction inside `write_lock`: writers take turns on both engines, and what it committed is on disk.
+* A read is one transaction with one view of the data. Transactions are begun in SQL: the package's own start deferred
+  on SQLite, and lose a pooled connection when a commit fails.
+* What the drivers raise leaves as `StoreUnavailable`; errors of the block inside a context manager pass unchanged.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from databases import Database
+from databases.core import Connection
+from sqlalchemy.sql import ClauseElement
+
+from gatewayd.errors import StoreUnavailable
+from gatewayd.store.driver_errors import mapped
+from gatewayd.store.urls import Address, parse_database_url
+
+BUSY_SECONDS = 10
+#: Key of the advisory lock that every writer of the configuration, and every migration, takes on PostgreSQL.
+LOCK_KEY = 0x67617465776179  # "gateway"
+
+Row = Mapping[str, Any]
+Query = ClauseElement | str
+
+
+class SQLiteConnection(sqlite3.Connection):
+    """`synchronous` and `foreign_keys` belong to the connection, so each one gets them; WAL lets readers read on."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for pragma in (
+            f"busy_timeout={BUSY_SECONDS * 1000}",
+            "auto_vacuum=INCREMENTAL",
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+        ):
+            self.execute(f"PRAGMA {pragma}")
+
+
+class Session:
+    """One connection for the length of a `with` block. Rows are plain mappings by column name."""
+
+    def __init__(self, connection: Connection, address: Address) -> None:
+        self._connection = connection
+        self._address = address
+
+    async def fetch_all(self, query: Query) -> list[Row]:
+        with mapped(self._address):
+            return [dict(record._mapping) for record in await self._connection.fetch_all(query)]
+
+    async def fetch_one(self, query: Query) -> Row | None:
+        with mapped(self._address):
+            record = await self._connection.fetch_one(query)
+        return None if record is None else dict(record._mapping)
+
+    async def execute(self, query: Query) -> None:
+        with mapped(self._address):
+            await self._connection.execute(query)
+
+
+class Store:
+    """The database of one DATABASE_URL. `connect` binds it to the running event loop; it may be connected again later.
+
+    ConfigurationError when the URL cannot be understood, StoreUnavailable when the database does not answer.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self.address = parse_database_url(database_url)
+        self._database: Database | None = None
+
+    async def connect(self) -> None:
+        database = self._build_database()
+        with mapped(self.address):
+            await database.connect()
+        self._database = database
+        try:
+            async with self.session():
+                pass
+        except BaseException:
+            await self.disconnect()
+            raise
+
+    async def disconnect(self) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            with mapped(self.address):
+                await database.disconnect()
+
+    async def __aenter__(self) -> Store:
+        await self.connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.disconnect()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """A connection without a transaction: each statement stands alone."""
+        if self._database is None:
+            raise StoreUnavailable(f"{self.address.shown} is not connected")
+        connection = self._database.connection()
+        with mapped(self.address):
+            await connection.__aenter__()
+        try:
+            yield Session(connection, self.address)
+        finally:
+            with mapped(self.address):
+                await connection.__aexit__()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Session]:
+        """Several reads of one and the same state."""
+        begin = "BEGIN" if self.address.engine == "sqlite" else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        async with self.session() as session, _transaction(session, begin):
+            yield session
+
+    @asynccontextmanager
+    async def write_lock(self) -> AsyncIterator[Session]:
+        """One durable transaction with nobody else writing: commits at the end of the block, rolls back on an error."""
+        async with self.session() as session:
+            if self.address.engine == "sqlite":
+                await session.execute("PRAGMA synchronous=FULL")
+                async with _transaction(session, "BEGIN IMMEDIATE"):
+                    yield session
+            else:
+                async with _transaction(session, "BEGIN"):
+                    await session.execute(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
+                    await session.execute(f"SELECT pg_advisory_xact_lock({LOCK_KEY})")
+                    yield session
+
+    @asynccontextmanager
+    async def change_probe(self) -> AsyncIterator[Callable[[], Awaitable[int]]]:
+        """A cheap function to poll: its number differs after a configuration change (SQLite: after any commit)."""
+        if self.address.engine == "sqlite":
+            async with self.session() as held:  # data_version counts the commits of others on one held connection
+
+                async def probe() -> int:
+                    row = await held.fetch_one("PRAGMA data_version")
+                    return int(row["data_version"]) if row else 0
+
+                yield probe
+        else:
+
+            async def probe() -> int:
+                async with self.session() as session:
+                    row = await session.fetch_one("SELECT revision FROM config_state")
+                    return int(row["revision"]) if row else 0
+
+            yield probe
+
+    def _build_database(self) -> Database:
+        address = self.address
+        if address.engine == "sqlite":
+            make_sqlite_file(address)
+            return Database(f"sqlite:///{quote(address.path)}", factory=SQLiteConnection, timeout=BUSY_SECONDS)
+        pool: dict[str, Any] = {"min_size": 1, "max_size": 5, "timeout": BUSY_SECONDS, "command_timeout": 30}
+        nothing: dict[str, Any] = dict.fromkeys(("host", "port", "user", "password", "database"))
+        return Database("postgresql://", dsn=address.dsn, **nothing, **pool, **address.options)
+
+
+@asynccontextmanager
+async def _transaction(session: Session, begin: str) -> AsyncIterator[None]:
+    await session.execute(begin)
+    try:
+        yield
+    except BaseException:
+        with suppress(StoreUnavailable):  # the connection is gone, and the transaction with it
+            await session.execute("ROLLBACK")
+        raise
+    await session.execute("COMMIT")
+
+
+def make_sqlite_file(address: Address) -> None:
+    """Makes the file, readable by its owner alone, where there is none. SQLite gives its side files the same mode."""
+    path = Path(address.path)
+    if not path.parent.is_dir():
+        raise StoreUnavailable(f"{address.shown}: the directory does not exist; run: mkdir -p {path.parent}")
+    with mapped(address):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -1,0 +1,77 @@
+"""The schema's history: forward only, one file per step under `versions/`, run under the writers' lock.
+
+File names start with the revision, four digits. Alembic is 17 MB in memory, so it is imported by `run` alone;
+whether there is anything to do is decided by one SELECT.
+
+A new step: copy the newest file of `versions/`, raise the number, change `tables.py` to match (a test compares).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatewayd.errors import ConfigurationError, StoreUnavailable
+from gatewayd.store.database import Store
+
+VERSIONS = tuple(sorted(path.name[:4] for path in Path(__file__).parent.glob("versions/[0-9]*.py")))
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """current: the database's revision, None before the first migration; newest: this program's."""
+
+    current: str | None
+    newest: str = VERSIONS[-1]
+
+    @property
+    def is_newer(self) -> bool:
+        """The database was migrated by a later program."""
+        return self.current is not None and self.current not in VERSIONS
+
+    @property
+    def is_current(self) -> bool:
+        return self.current == self.newest
+
+
+async def read_status(store: Store) -> SchemaStatus:
+    async with store.session() as session:
+        if store.address.engine == "sqlite":
+            exists = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+        else:
+            exists = "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL"
+        if await session.fetch_one(exists) is None:
+            return SchemaStatus(None)
+        row = await session.fetch_one("SELECT version_num FROM alembic_version")
+    return SchemaStatus(str(row["version_num"]) if row else None)
+
+
+async def check_schema(store: Store) -> None:
+    """For readers that do not migrate. ConfigurationError unless the schema is this program's."""
+    status = await read_status(store)
+    refuse_newer(store, status)
+    if not status.is_current:
+        raise ConfigurationError(f"{store.address.shown} has an old schema, or none; run: gatewayd db upgrade")
+
+
+async def upgrade(store: Store) -> bool:
+    """Brings the schema to this program's revision. True when there was something to do."""
+    status = await read_status(store)
+    refuse_newer(store, status)
+    if status.is_current:
+        return False
+    from gatewayd.store.migrations.run import run_migrations  # Alembic: see above
+
+    await run_migrations(store.address)
+    status = await read_status(store)
+    if not status.is_current:
+        raise StoreUnavailable(f"{store.address.shown}: the migration to {status.newest} did not take effect")
+    return True
+
+
+def refuse_newer(store: Store, status: SchemaStatus) -> None:
+    if status.is_newer:
+        raise ConfigurationError(
+            f"{store.address.shown} has schema {status.current}, newer than this gatewayd knows ({status.newest}); "
+            "install the newer gatewayd, or restore the backup from before its upgrade"
+        )
