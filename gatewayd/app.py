@@ -1,25 +1,32 @@
-"""The only composition root: `create_app` puts the parts together; nothing else knows them all."""
+"""The only composition root: puts the parts together for one serving process; nothing else knows them all."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Mapping, Sequence
 
-import sanic_ext  # noqa: F401  # Sanic loads its extensions silently where this import works; fail at start where it does not
+# Where this import fails Sanic goes on without its extensions and says nothing: fail at start instead.
+import sanic_ext  # noqa: F401
 from sanic import Sanic
 from sanic.config import Config
 
-from gatewayd.api.context import App, Services
+from gatewayd.api.context import App, Readiness, Services
 from gatewayd.api.routes import add_routes
+from gatewayd.config.live import Live
 from gatewayd.gateways import Snapshot
 from gatewayd.protocol.seal import Seal
 from gatewayd.relay import Record, Relay, Timing
+from gatewayd.settings import Settings
+from gatewayd.store import Store
 from gatewayd.upstream import Upstreams
 
 log = logging.getLogger("gatewayd")
 
-_SETTINGS = {
+_SERVER = {
     # above the relay's own limits: these only catch what those miss
     "RESPONSE_TIMEOUT": 1200,
     "REQUEST_TIMEOUT": 120,
@@ -28,6 +35,7 @@ _SETTINGS = {
     "REQUEST_MAX_HEADER_SIZE": 16384,
     "GRACEFUL_SHUTDOWN_TIMEOUT": 5,
     "ACCESS_LOG": False,
+    "MOTD": False,
     # sanic-ext would serve API documentation and CORS to anyone
     "OAS": False,
     "CORS": False,
@@ -38,20 +46,41 @@ _SETTINGS = {
 }
 
 
-def create_app(
+def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: Sequence[bytes]) -> App:
+    """The application of one process. Files and migrations were dealt with before (`config.live.start`)."""
+    store = Store(settings.database_url.get_secret_value())
+    live = Live(
+        store,
+        environ=environ,
+        config_dir=settings.config_dir,
+        mode=settings.config_mode,
+        poll_seconds=settings.config_poll_seconds,
+    )
+
+    def readiness() -> Readiness:
+        reasons = [live.database_problem] if live.database_problem else []
+        return Readiness(reasons, list(live.problems))
+
+    app = create_api(lambda: live.current, secret_keys=secret_keys, readiness=readiness)
+    _follow_configuration(app, store, live)
+    return app
+
+
+def create_api(
     current: Callable[[], Snapshot],
     *,
-    seal_keys: Sequence[bytes],
-    not_ready: Callable[[], list[str]] = lambda: [],
+    secret_keys: Sequence[bytes],
+    readiness: Callable[[], Readiness] = Readiness,
     record: Callable[[Record], None] | None = None,
     timing: Timing | None = None,
 ) -> App:
+    """The LLM surface over any source of snapshots."""
     upstreams = Upstreams()
-    relay = Relay(upstreams, Seal(seal_keys), record or log_record, timing)
-    config = Config(env_prefix="GATEWAYD_SANIC_")
-    config.update(_SETTINGS)
+    relay = Relay(upstreams, Seal(secret_keys), record or log_record, timing)
+    config = Config(env_prefix="GATEWAYD_SANIC_")  # nothing is read from SANIC_*: settings.py is the only reader
+    config.update(_SERVER)
     name = f"gatewayd-{secrets.token_hex(4)}"  # Sanic keeps a registry of names in the process
-    app: App = Sanic(name, config=config, ctx=Services(current, relay, not_ready), configure_logging=False)
+    app: App = Sanic(name, config=config, ctx=Services(current, relay, readiness), configure_logging=False)
     add_routes(app)
 
     @app.before_server_stop
@@ -59,6 +88,27 @@ def create_app(
         await upstreams.close()
 
     return app
+
+
+def _follow_configuration(app: App, store: Store, live: Live) -> None:
+    @app.before_server_start
+    async def start(app: App) -> None:
+        await store.connect()
+        await live.refresh()
+        app.ctx.watcher = asyncio.get_running_loop().create_task(live.watch())
+        with contextlib.suppress(RuntimeError, ValueError):  # only the main thread may; elsewhere polling does it
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, app, live)
+
+    @app.after_server_stop
+    async def stop(app: App) -> None:
+        app.ctx.watcher.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await app.ctx.watcher
+        await store.disconnect()
+
+
+def _reload(app: App, live: Live) -> None:
+    app.ctx.reload = asyncio.get_running_loop().create_task(live.reload())
 
 
 def log_record(record: Record) -> None:

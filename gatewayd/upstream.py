@@ -1,9 +1,9 @@
-"""The HTTP client: opens a call to a provider, yields the answer's bytes, maps foreign errors to ours. Only module that sees httpx.
+"""The HTTP client: opens a call to a provider, yields the answer's bytes, maps foreign errors. Only it sees httpx.
 
-Rules: one connection pool per gateway, so that no answer can reach another gateway; no cookies, no redirects, no proxies
-from the environment; the key only in its header, to its own record's origin; a pooled connection is looked at before it is
-reused; closing happens in a task of its own, because the caller may be cancelled at any moment. Time limits are the
-caller's, except for connecting.
+Rules: one connection pool per gateway, so that no answer can reach another gateway; no cookies, no redirects, no
+proxies from the environment; the key only in its header, to its own record's origin; a pooled connection is looked at
+before it is reused; closing happens in a task of its own, because the caller may be cancelled at any moment. Time
+limits are the caller's, except for connecting.
 
     httpx or aiohttp error                        becomes
     DNS, TLS                                      UpstreamFailed, should_retry False
@@ -66,7 +66,7 @@ class Call:
         return body
 
     def close(self, *, whole: bool) -> None:
-        """Gives the connection back where the answer is `whole` and its end follows at once, else closes it. Never waits."""
+        """Gives the connection back where the answer is `whole` and its end follows at once, else closes it."""
         if not self._closed:
             self._closed = True
             task = asyncio.get_running_loop().create_task(self._close(whole))
@@ -156,9 +156,9 @@ class Upstreams:
 
 
 class CheckedConnector(aiohttp.TCPConnector):
-    """Looks at an idle connection before it is reused: one that has bytes waiting holds somebody's unasked answer (or its
-    end), and reading it as the answer to the next request would hand that to the wrong client. `_get` is private: the
-    exact aiohttp version is pinned, and tests/test_upstream.py plants such answers."""
+    """Looks at an idle connection before it is reused: one that has bytes waiting holds somebody's unasked answer (or
+    its end), and reading it as the answer to the next request would hand that to the wrong client. `_get` is private:
+    the exact aiohttp version is pinned, and tests/test_upstream.py plants such answers."""
 
     async def _get(self, key: Any, traces: Any) -> Any:
         connections = self._conns.get(key)
@@ -206,4 +206,3 @@ def _mapped(error: BaseException) -> ApiError:
     if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError | ValueError):
         return UpstreamFailed("the provider's answer is not valid HTTP")
     return UpstreamFailed("the connection to the provider was lost")
-

@@ -1,1 +1,1 @@
-"""The LLM surface: what clients of the Anthropic Messages API call. It never looks at cookies and never meets the UI."""
+"""The LLM surface: what clients of the Anthropic Messages API call. Never looks at cookies, never meets the UI."""

@@ -1,4 +1,4 @@
-"""Client tokens: one function extracts the credential, one looks it up. Unknown gateway and wrong token are the same 401."""
+"""Client tokens: one function extracts the credential, one looks it up. Unknown gateway and wrong token look alike."""
 
 from __future__ import annotations
 

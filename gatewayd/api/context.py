@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -19,14 +20,23 @@ from gatewayd.relay import Record, Relay
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """reasons: why new work should go elsewhere; warnings: what is wrong but does not stop the work."""
+
+    reasons: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
 @dataclass
-class Services(SimpleNamespace):
-    """current: the snapshot that serves now; not_ready: reasons why new work should go elsewhere, empty when ready."""
+class Services:
+    """current: the snapshot that serves now; the tasks belong to the serving process."""
 
     current: Callable[[], Snapshot]
     relay: Relay
-    not_ready: Callable[[], list[str]]
-    closing: list[Callable[[], Any]] = field(default_factory=list)
+    readiness: Callable[[], Readiness]
+    watcher: asyncio.Task[None] = field(init=False, repr=False)
+    reload: asyncio.Task[None] = field(init=False, repr=False)
 
 
 App = Sanic[Config, Services]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 from sanic import HTTPResponse
 
@@ -14,9 +16,15 @@ async def health(_request: ApiRequest) -> HTTPResponse:
 
 
 async def ready(request: ApiRequest) -> HTTPResponse:
-    reasons = request.app.ctx.not_ready()
-    body = {"status": "not ready", "reasons": reasons} if reasons else {"status": "ready"}
-    return HTTPResponse(orjson.dumps(body), status=503 if reasons else 200, content_type="application/json")
+    """200 or 503; the body says why, and what is wrong without being a reason (a configuration file with errors)."""
+    readiness = request.app.ctx.readiness()
+    body: dict[str, Any] = {"status": "not ready" if readiness.reasons else "ready"}
+    if readiness.reasons:
+        body["reasons"] = readiness.reasons
+    if readiness.warnings:
+        body["warnings"] = readiness.warnings
+    status = 503 if readiness.reasons else 200
+    return HTTPResponse(orjson.dumps(body), status=status, content_type="application/json")
 
 
 async def probe(_request: ApiRequest, gateway_id: str) -> HTTPResponse:  # noqa: ARG001  # every gateway answers alike

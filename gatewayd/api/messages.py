@@ -21,7 +21,8 @@ async def create_message(request: ApiRequest, gateway_id: str) -> HTTPResponse |
     if payload.get("stream"):
         reply = StreamReply(request)
         await exchange.stream(reply)
-        return await reply.finish()
+        await reply.finish()
+        return None
     message = await exchange.message()
     notes = exchange.notes
     headers = {"x-gatewayd-notes": ",".join(notes)} if notes else None
@@ -57,7 +58,7 @@ class StreamReply:
     def abort(self) -> None:
         transport = self._request.transport
         if transport is not None:
-            transport.abort()  # type: ignore[attr-defined]  # TransportProtocol leaves it out
+            transport.abort()
 
     async def finish(self) -> None:
         if self._response is not None:

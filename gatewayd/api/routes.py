@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 from sanic import HTTPResponse
 
-from gatewayd.api.context import ApiRequest, App, request_id
+from gatewayd.api.context import App, request_id
 from gatewayd.api.errors import render_error
 from gatewayd.api.health import health, probe, ready
 from gatewayd.api.messages import count_tokens, create_message
 from gatewayd.api.models import get_model, list_models
 
 # method, path, handler, does the handler read the body itself
-ROUTES = [
+ROUTES: list[tuple[str, str, Callable[..., Coroutine[Any, Any, HTTPResponse | None]], bool]] = [
     ("POST", "/gateway/<gateway_id>/v1/messages", create_message, True),
     ("POST", "/gateway/<gateway_id>/v1/messages/count_tokens", count_tokens, True),
     ("GET", "/gateway/<gateway_id>/v1/models", list_models, False),
@@ -30,5 +33,5 @@ def add_routes(app: App) -> None:
     app.register_middleware(_name_answer, "response")
 
 
-async def _name_answer(request: ApiRequest, response: HTTPResponse) -> None:
+async def _name_answer(request: Any, response: Any) -> None:
     response.headers["request-id"] = request_id(request)

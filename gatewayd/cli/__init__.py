@@ -18,7 +18,10 @@ from gatewayd.errors import ConfigurationError
 VERBS = {
     "connect": "gatewayd.cli.connect:connect",
     "db": "gatewayd.cli.db:db",
+    "demo": "gatewayd.cli.demo:demo",
     "healthcheck": "gatewayd.cli.healthcheck:healthcheck",
+    "serve": "gatewayd.cli.serve:serve",
+    "simulate": "gatewayd.cli.simulate:simulate",
     "token": "gatewayd.cli.token:token",
     "validate": "gatewayd.cli.validate:validate",
 }

@@ -142,7 +142,7 @@ class Arguments:
 
 
 def parse_arguments(raw: str) -> dict[str, Any]:
-    """Any text that a provider sent as arguments -> an object: doubly encoded JSON is unwrapped, anything else repaired.
+    """What a provider sent as arguments -> an object: doubly encoded JSON is unwrapped, anything else repaired.
 
     Text that holds no object at all becomes {}.
     """

@@ -35,7 +35,7 @@ def message_start(message_id: str, model: str, input_tokens: int) -> Event:
         "cache_read_input_tokens": 0,
         "output_tokens": 0,
     }
-    message = {
+    message: dict[str, Any] = {
         "id": message_id, "type": "message", "role": "assistant", "model": model, "content": [],
         "stop_reason": None, "stop_sequence": None, "usage": usage,
     }  # fmt: skip

@@ -2,7 +2,8 @@
 
 Rule: nothing outside this file knows how events are framed. Lines end at LF, CRLF or CR and nowhere else (JSON may hold
 U+2028); a piece may end anywhere, inside a UTF-8 sequence or between CR and LF. Tolerated beyond the standard, as
-providers do it: a last event without its blank line, leading blank lines, a BOM, and a line `error: …` (an event of that name).
+providers do it: a last event without its blank line, leading blank lines, a BOM, and a line `error: …` (an event of
+that name).
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@
     TOOL, whole     close, open     close, open     close, open     close, as IDLE    error -> ENDED
     ENDED           nothing ever
 
-Blocks come one after another with indices 0, 1, 2…, each started and stopped. What belongs elsewhere while a tool call is
-not whole is held until it is. White space alone opens no block: it waits for the text that it belongs to.
+Blocks come one after another with indices 0, 1, 2…, each started and stopped. What belongs elsewhere while a tool call
+is not whole is held until it is. White space alone opens no block: it waits for the text that it belongs to.
 """
 
 from __future__ import annotations
@@ -149,8 +149,8 @@ class Writer:
         return [events.error_event(error)]
 
     def keep_alive(self, *, open_thinking: bool = False) -> list[Event]:
-        """What may be sent in silence: a ping and an empty delta for the open block. `open_thinking` opens a block where
-        none is, for clients that count only real events."""
+        """What may be sent in silence: a ping and an empty delta for the open block. `open_thinking` opens a block
+        where none is, for clients that count only real events."""
         if self._state in (State.NEW, State.ENDED):
             return []
         if self._state is State.IDLE and open_thinking:
@@ -219,7 +219,7 @@ class Writer:
         return out + self._extend_call(call)
 
     def _extend_call(self, call: ToolCall) -> list[Event]:
-        """Another piece of the call under way. Its block starts with its first arguments: until then name and id may grow."""
+        """Another piece of the call under way. Its block starts with its first arguments; until then its name grows."""
         known = self._call
         self._call = ToolCall(known.key, known.id or call.id, known.name + call.name)
         if call.arguments:
@@ -239,7 +239,7 @@ class Writer:
         out = self._redacted() if self._carried else []
         self._call_open = True
         name = self._tool_names.get(self._call.name, self._call.name)
-        block = {"type": "tool_use", "id": self._settle_id(self._call.id), "name": name, "input": {}}
+        block: dict[str, object] = {"type": "tool_use", "id": self._settle_id(self._call.id), "name": name, "input": {}}
         return out + self._open(State.TOOL, block)
 
     def _settle_id(self, provider_id: str) -> str:

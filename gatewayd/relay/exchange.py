@@ -1,8 +1,9 @@
 """One exchange: choose the model, translate, call the provider, answer, record.
 
-Rules: no database, no lock, no task per chunk. The HTTP status is decided before the first byte: until then failures are
-raised, afterwards they are `error` events. One watcher per exchange keeps the clock: it ends what takes too long and
-breaks the silence. The upstream call is closed whatever happens, also when the handler is cancelled because the client left.
+Rules: no database, no lock, no task per chunk. The HTTP status is decided before the first byte: until then failures
+are raised, afterwards they are `error` events. One watcher per exchange keeps the clock: it ends what takes too long
+and breaks the silence. The upstream call is closed whatever happens, also when the client leaves and the handler is
+cancelled.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class Relay:
     record  is called once for each exchange, when it has ended; it must not block
     """
 
-    def __init__(self, upstreams: Upstreams, seal: Seal, record: Callable[[Record], None], timing: Timing | None = None):
+    def __init__(
+        self, upstreams: Upstreams, seal: Seal, record: Callable[[Record], None], timing: Timing | None = None
+    ):
         self.upstreams = upstreams
         self.seal = seal
         self.record = record
@@ -204,7 +207,9 @@ class Exchange:
 
     async def _refusal(self, call: Call) -> ApiError:
         if call.status < 400:
-            return UpstreamFailed(f"the provider answered with a redirect (status {call.status}), which is not followed")
+            return UpstreamFailed(
+                f"the provider answered with a redirect (status {call.status}), which is not followed"
+            )
         return self._told_error(call.status, await call.read_error(), call.header("retry-after"))
 
     def _told_error(self, status: int, told: Any, retry_after: str | None = None) -> ApiError:

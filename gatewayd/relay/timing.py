@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class Timing:
     """Seconds.
 
-    commit       without an answer for so long, 200 and the first events go out; proxies in front cut silence near 100 s
+    commit       after so long without an answer 200 and the first events go out; proxies in front cut near 100 s
     ping         silence between two signs of life
-    hold         silence after which a thinking block is opened: Claude Code 2.1 counts only events of blocks, up to 300 s
+    hold         silence after which a thinking block is opened: Claude Code counts only events of blocks, up to 300 s
     usage        wait for the usage after the finish_reason
     write_stall  a client that takes nothing for so long is given up
     tick         how often the clock is looked at

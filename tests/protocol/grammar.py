@@ -7,7 +7,11 @@ from typing import Any
 
 from gatewayd.protocol.events import Event
 
-_DELTA_OF = {"text": {"text_delta"}, "thinking": {"thinking_delta", "signature_delta"}, "tool_use": {"input_json_delta"}}
+_DELTA_OF = {
+    "text": {"text_delta"},
+    "thinking": {"thinking_delta", "signature_delta"},
+    "tool_use": {"input_json_delta"},
+}
 
 
 def check_grammar(events: list[Event]) -> None:

@@ -36,7 +36,13 @@ def test_an_object_passes_unchanged(value: dict, cuts: list[int], ascii_only: bo
     assert not arguments.repaired
 
 
-@given(value=_objects, at=st.integers(0, 100_000), junk=st.text(alphabet='{}[]":,\\ abtr', max_size=3), drop=st.integers(0, 3), cuts=_cuts)
+@given(
+    value=_objects,
+    at=st.integers(0, 100_000),
+    junk=st.text(alphabet='{}[]":,\\ abtr', max_size=3),
+    drop=st.integers(0, 3),
+    cuts=_cuts,
+)
 def test_a_damaged_object_still_ends_as_an_object(value: dict, at: int, junk: str, drop: int, cuts: list[int]) -> None:
     raw = json.dumps(value)
     at %= len(raw) + 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 
 import anthropic
 import httpx2
@@ -64,13 +63,23 @@ def said(parts: list[Part], **options) -> list:
 
 
 def test_text_thinking_and_a_call_become_blocks_in_order() -> None:
-    parts = [Thinking("hm"), Thinking("m"), Text("Hi"), Text("!"), ToolCall(0, "call_1", "f", '{"a":1}'), Finish("tool_use")]
+    parts = [
+        Thinking("hm"),
+        Thinking("m"),
+        Text("Hi"),
+        Text("!"),
+        ToolCall(0, "call_1", "f", '{"a":1}'),
+        Finish("tool_use"),
+    ]
     assert said(parts) == [("thinking", "hmm"), ("text", "Hi!"), ("f", {"a": 1})]
     assert message(parts)["stop_reason"] == "tool_use"
 
 
 def test_white_space_alone_opens_no_block_and_is_not_lost() -> None:
-    assert said([Text("\n"), Thinking("t"), Text("\n"), Text("x"), Text("\n")]) == [("thinking", "t"), ("text", "\n\nx\n")]
+    assert said([Text("\n"), Thinking("t"), Text("\n"), Text("x"), Text("\n")]) == [
+        ("thinking", "t"),
+        ("text", "\n\nx\n"),
+    ]
     assert said([Text(" \n")]) == []
 
 
@@ -126,7 +135,8 @@ def test_only_the_first_call_is_kept_where_one_was_asked_for() -> None:
 @pytest.mark.parametrize(
     ("finish", "calls", "stop_reason"),
     [
-        ("end_turn", 0, "end_turn"), ("end_turn", 1, "tool_use"), ("tool_use", 0, "end_turn"), ("tool_use", 1, "tool_use"),
+        ("end_turn", 0, "end_turn"), ("end_turn", 1, "tool_use"),
+        ("tool_use", 0, "end_turn"), ("tool_use", 1, "tool_use"),
         ("max_tokens", 0, "max_tokens"), ("max_tokens", 1, "max_tokens"), ("refusal", 0, "refusal"),
     ],
 )  # fmt: skip
@@ -184,12 +194,22 @@ def test_a_failure_ends_the_answer_and_nothing_follows() -> None:
 
 def test_without_usage_the_estimate_stands() -> None:
     usage = message([Text("x")])["usage"]
-    assert usage == {"input_tokens": 9, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0}
+    assert usage == {
+        "input_tokens": 9,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "output_tokens": 0,
+    }
 
 
 def test_the_last_usage_counts() -> None:
     usage = message([Usage(1, 0, 0, 1), Text("x"), Usage(10, 5, 2, 7)])["usage"]
-    assert usage == {"input_tokens": 10, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 2, "output_tokens": 7}
+    assert usage == {
+        "input_tokens": 10,
+        "cache_read_input_tokens": 5,
+        "cache_creation_input_tokens": 2,
+        "output_tokens": 7,
+    }
 
 
 def test_silence_is_broken_by_a_ping_and_a_delta_of_the_open_block() -> None:
@@ -197,11 +217,15 @@ def test_silence_is_broken_by_a_ping_and_a_delta_of_the_open_block() -> None:
     assert writer.keep_alive() == []
     writer.start()
     assert [event.name for event in writer.keep_alive()] == ["ping"]
-    for part, delta in ((Thinking("t"), "thinking_delta"), (Text("x"), "text_delta"), (ToolCall(0, "a", "f", '{"a"'), "input_json_delta")):
+    for part, delta in (
+        (Thinking("t"), "thinking_delta"),
+        (Text("x"), "text_delta"),
+        (ToolCall(0, "a", "f", '{"a"'), "input_json_delta"),
+    ):
         writer.write(part)
         if isinstance(part, ToolCall):
             writer.write(ToolCall(0, arguments=":1,"))
-        ping, empty = writer.keep_alive()
+        _, empty = writer.keep_alive()
         assert empty.payload["delta"]["type"] == delta
         assert "" in empty.payload["delta"].values()
 
@@ -218,7 +242,14 @@ _arguments = st.sampled_from(["", "{", "}", '{"a":1}', '"x', "null", '{"a":', "1
 _parts = st.one_of(
     st.builds(Text, st.sampled_from(["a", " ", "\n", "b c", ""])),
     st.builds(Thinking, st.sampled_from(["t", ""])),
-    st.builds(ToolCall, st.integers(0, 2), st.sampled_from(["", "i", "f:1"]), st.sampled_from(["", "f"]), _arguments, st.sampled_from(["", "S"])),
+    st.builds(
+        ToolCall,
+        st.integers(0, 2),
+        st.sampled_from(["", "i", "f:1"]),
+        st.sampled_from(["", "f"]),
+        _arguments,
+        st.sampled_from(["", "S"]),
+    ),
     st.builds(Carried, st.just({"reasoning_details": [{"data": "A"}]})),
     st.builds(Usage, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)),
     st.builds(Finish, st.sampled_from(["end_turn", "tool_use", "max_tokens", "refusal"])),
@@ -226,7 +257,9 @@ _parts = st.one_of(
 
 
 @settings(max_examples=500)
-@given(parts=st.lists(_parts, max_size=15), quiet=st.sets(st.integers(0, 15)), fails=st.booleans(), single=st.booleans())
+@given(
+    parts=st.lists(_parts, max_size=15), quiet=st.sets(st.integers(0, 15)), fails=st.booleans(), single=st.booleans()
+)
 def test_any_parts_in_any_order_are_legal(parts: list[Part], quiet: set[int], fails: bool, single: bool) -> None:
     writer = new_writer(single_call=single)
     events = []
@@ -251,7 +284,9 @@ def test_the_sdk_accumulates_what_the_fold_says(parts: list[Part]) -> None:
     fold = Fold()
     fold.add(events)
     body = b"".join(sse.encode(name, payload) for name, payload in events)
-    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=body, headers={"content-type": "text/event-stream"}))
+    transport = httpx2.MockTransport(
+        lambda _: httpx2.Response(200, content=body, headers={"content-type": "text/event-stream"})
+    )
     client = anthropic.Anthropic(api_key="k", http_client=httpx2.Client(transport=transport))
     with client.messages.stream(model="m", max_tokens=1, messages=[]) as stream:
         content = stream.get_final_message().to_dict()["content"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from gatewayd.errors import StoreUnavailable
 from gatewayd.store import Store
 from gatewayd.store.state import bump_revision, read_revision
 

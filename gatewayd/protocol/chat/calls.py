@@ -1,7 +1,7 @@
 """Tool calls in the forms in which providers send them -> ToolCall parts, each with the key of its call.
 
-A call is new at an unseen index, or at a seen index with another id and a name (Gemini behind OpenRouter sends index 0 for
-all). Without an index its id tells, else it goes on with the last one. An index is a key, never a position.
+A call is new at an unseen index, or at a seen index with another id and a name (Gemini behind OpenRouter sends index 0
+for all). Without an index its id tells, else it goes on with the last one. An index is a key, never a position.
 """
 
 from __future__ import annotations

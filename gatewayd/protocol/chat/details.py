@@ -1,6 +1,6 @@
 """`reasoning_details` (OpenRouter and its kin): collected so that they can come back verbatim and in order.
 
-Only details that hold more than text need it (encrypted reasoning, signatures); plain reasoning text travels as thinking.
+Only details with more than text need it (encrypted reasoning, signatures); plain reasoning text travels as thinking.
 """
 
 from __future__ import annotations

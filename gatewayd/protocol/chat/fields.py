@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-
 from gatewayd.protocol.parts import Part, Text, Thinking, Usage
 
 _MAX_COUNT = 2**53

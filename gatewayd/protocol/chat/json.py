@@ -1,5 +1,5 @@
-"""Wire JSON of providers, read leniently: what strict parsers refuse but real answers hold (NaN, lone surrogates, broken
-UTF-8) is read all the same and comes out clean."""
+"""Wire JSON of providers, read leniently: what strict parsers refuse but real answers hold (NaN, lone surrogates,
+broken UTF-8) is read all the same and comes out clean."""
 
 from __future__ import annotations
 

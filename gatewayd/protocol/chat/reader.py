@@ -1,16 +1,14 @@
-"""Chat Completions answers -> parts. One reader for both forms: a completion is read as one chunk that holds everything.
+"""Chat Completions answers -> parts. One reader for both forms: a completion is read as one chunk that holds all.
 
 Rules: only choice 0; a key that is absent, null or empty says nothing; the body's first character decides between JSON
-and events, not its content type; an answer counts as whole only when something says so (a finish_reason, `[DONE]`, usage,
-or the end of a JSON body).
+and events, not its content type; an answer counts as whole only when something says so (a finish_reason, `[DONE]`,
+usage, or the end of a JSON body).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
-
-import orjson
 
 from gatewayd.errors import ApiError, Overloaded, UpstreamFailed
 from gatewayd.protocol.chat.calls import Calls
@@ -27,7 +25,7 @@ from gatewayd.protocol.chat.fields import (
 )
 from gatewayd.protocol.chat.json import parse_json
 from gatewayd.protocol.chat.think import ThinkTags
-from gatewayd.protocol.parts import Carried, Failure, Finish, Part, Text, Thinking
+from gatewayd.protocol.parts import Failure, Finish, Part, Text, Thinking
 from gatewayd.protocol.sse import Decoder, Event
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # of a JSON body

@@ -1,0 +1,103 @@
+"""`gatewayd serve`: migrate, apply the configuration, say what serves, serve."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from functools import partial
+from pathlib import Path
+
+import click
+from sanic import Sanic
+from sanic.worker.loader import AppLoader
+
+from gatewayd.app import create_app
+from gatewayd.cli.runtime import read_settings, say
+from gatewayd.config.live import Live, Started
+from gatewayd.config.live import start as start_configuration
+from gatewayd.errors import ConfigurationError
+from gatewayd.observe.logging import configure_logging
+from gatewayd.settings import Settings
+from gatewayd.store import Store
+from gatewayd.store.keys import load_secret_keys
+
+BACKLOG = 4096  # thousands of streams may begin at once
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; HOST, else 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="PORT, else 8080.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that serve.")
+@click.option("--config-dir", type=click.Path(path_type=Path), help="GATEWAYD_CONFIG_DIR, else ./configs.")
+@click.option("--no-ui", is_flag=True, help="Without the web UI; then no ADMIN_PASSWORD is needed.")
+def serve(host: str | None, port: int | None, workers: int, config_dir: Path | None, no_ui: bool) -> None:
+    """Example: ADMIN_PASSWORD="$(openssl rand -base64 18)" gatewayd serve
+
+    Migrates the database, applies the configuration files and serves until SIGTERM or Ctrl-C.
+    """
+    given = {"host": host, "port": port, "config_dir": config_dir, "ui": False if no_ui else None}
+    settings = read_settings().model_copy(update={name: value for name, value in given.items() if value is not None})
+    settings.check_admin_password()
+    configure_logging(settings.log_format, settings.log_level)
+    listener = listen(settings.host, settings.port)
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    store = Store(settings.database_url.get_secret_value())
+    secret_keys = load_secret_keys(
+        settings.secret_key.get_secret_value() if settings.secret_key else None, store.address
+    )
+    live, started = asyncio.run(_start_configuration(settings, store))
+    announce(settings, store, live, started)
+    factory = partial(create_app, settings, environ=dict(os.environ), secret_keys=secret_keys)
+    if workers == 1:
+        factory().run(sock=listener, single_process=True, motd=False)
+    else:
+        listener.close()
+        loader = AppLoader(factory=factory)
+        app = loader.load()
+        app.prepare(host=settings.host, port=settings.port, workers=workers, backlog=BACKLOG, motd=False)
+        Sanic.serve(primary=app, app_loader=loader)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bound before anything else happens, so that a port in use costs nothing and is told in one line."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another port, such as --port {port + 1}"
+        ) from None
+
+
+async def _start_configuration(settings: Settings, store: Store) -> tuple[Live, Started]:
+    return await start_configuration(
+        store,
+        environ=os.environ,
+        config_dir=settings.config_dir,
+        mode=settings.config_mode,
+        poll_seconds=settings.config_poll_seconds,
+    )
+
+
+def announce(settings: Settings, store: Store, live: Live, started: Started) -> None:
+    """What serves from where; generated tokens are shown here and nowhere else."""
+    gateways = sorted(live.current.gateways)
+    say(f"gatewayd serves on {settings.listening_url()}")
+    say(f"  database       {store.address.shown}{' (schema brought up to date)' if started.migrated else ''}")
+    say(
+        f"  configuration  {settings.config_dir} ({settings.config_mode}): "
+        f"{started.files} files, {len(gateways)} gateways"
+    )
+    for warning in started.warnings:
+        say(f"  warning        {warning}")
+    for gateway_id in gateways:
+        missing = live.current.gateways[gateway_id].missing_secret
+        if missing:
+            say(f"  warning        gateway {gateway_id} answers 503 until the secret {missing} is set")
+    for token in started.applied.generated if started.applied else ():
+        say(f"  token          of gateway {token.gateway_id}, shown only now: {token.token}")
+    if settings.ui:
+        say(f"  UI             {settings.base_url()}/ as {settings.admin_username}")
+    if gateways:
+        say(f"  Claude Code    gatewayd connect {gateways[0]} --new-token NAME")
