@@ -161,11 +161,32 @@ def _check_extra(name: str, value: Any) -> Mapping[str, Any]:
     return MappingProxyType(dict(value))
 
 
-_GEMINI_UNKNOWN = """
-    $schema $id $comment additionalProperties const contentEncoding contentMediaType dependentRequired
-    dependentSchemas deprecated else examples exclusiveMaximum exclusiveMinimum if multipleOf not patternProperties
-    propertyNames readOnly then unevaluatedProperties uniqueItems writeOnly
-""".split()
+_GEMINI_UNKNOWN = [
+    "$schema",
+    "$id",
+    "$comment",
+    "additionalProperties",
+    "const",
+    "contentEncoding",
+    "contentMediaType",
+    "dependentRequired",
+    "dependentSchemas",
+    "deprecated",
+    "else",
+    "examples",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "if",
+    "multipleOf",
+    "not",
+    "patternProperties",
+    "propertyNames",
+    "readOnly",
+    "then",
+    "unevaluatedProperties",
+    "uniqueItems",
+    "writeOnly",
+]
 
 _ROWS = (
     Dialect(name="generic", tool_ids="max40"),

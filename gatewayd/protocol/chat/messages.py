@@ -159,7 +159,7 @@ class _Conversation:
         self._messages.append(message)
 
     def _said(self, run: list[list[Item]], has_calls: bool) -> str | None:
-        """The text. Blocks of one message were one text once, so they join without a seam, messages with a blank line."""
+        """The text. Blocks of a message were one text once, so they join without a seam, messages with a blank line."""
         texts = []
         for items in run:
             shown = [(item.place, item.block) for item in items if item.block["type"] in _CONTENT]

@@ -149,10 +149,24 @@ def _tool_ids(request: dict[str, Any]) -> frozenset[str]:
 # --- what is read and not forwarded ----------------------------------------------------------------------------------
 
 _KNOWN = frozenset(
-    """
-    model max_tokens messages system tools tool_choice temperature top_p top_k stop_sequences stream thinking
-    output_config metadata cache_control betas
-    """.split()
+    [
+        "model",
+        "max_tokens",
+        "messages",
+        "system",
+        "tools",
+        "tool_choice",
+        "temperature",
+        "top_p",
+        "top_k",
+        "stop_sequences",
+        "stream",
+        "thinking",
+        "output_config",
+        "metadata",
+        "cache_control",
+        "betas",
+    ]
 )
 # Fields whose loss a client could notice, by their own code; any other unknown field goes under one.
 _NOTED = frozenset(
