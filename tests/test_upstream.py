@@ -1,0 +1,74 @@
+"""The HTTP client's promises: the key, the pool, what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.relay.conftest import serve
+from tests.relay.provider import Exchange, completion
+
+
+async def answer(exchange: Exchange) -> None:
+    await exchange.json(completion(), headers="Set-Cookie: planted=1\r\n")
+
+
+async def test_the_key_goes_only_into_its_header_and_no_cookie_comes_back() -> None:
+    async with serve(answer) as served:
+        for _ in range(2):
+            await served.post()
+        first, second = served.provider.exchanges
+        assert first.header("authorization") == second.header("authorization") == "Bearer sk-provider"
+        assert first.head.count("sk-provider") == 1
+        assert "sk-provider" not in str(first.body)
+        assert second.header("cookie") is None
+        assert first.header("accept-encoding") == "identity"
+        assert "gwd_test" not in first.head
+
+
+async def test_the_dialect_names_the_keys_header_and_the_record_adds_headers() -> None:
+    async with serve(answer, dialect="azure", headers={"X-Title": "gatewayd"}) as served:
+        await served.post()
+        exchange = served.provider.exchanges[0]
+        assert exchange.header("api-key") == "sk-provider"
+        assert exchange.header("authorization") is None
+        assert exchange.header("x-title") == "gatewayd"
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["glued behind the answer", "later, on the idle connection"])
+async def test_an_unasked_answer_never_reaches_the_next_request(later: bool) -> None:
+    planted = b'HTTP/1.1 200 OK\r\nContent-Length: 78\r\n\r\n{"choices":[{"message":{"content":"PLANTED"},"finish_reason":"stop"}]}        '
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.json(completion(f"answer {len(served.provider.exchanges)}"))
+        if later:
+            await asyncio.sleep(0.05)
+        await exchange.write(planted)
+
+    async with serve(script) as served:
+        texts = []
+        for _ in range(4):
+            texts.append((await served.post()).json()["content"][0]["text"])
+            await asyncio.sleep(0.1)
+        assert texts == [f"answer {n}" for n in range(1, 5)]
+
+
+async def test_an_idle_connection_that_the_provider_closed_is_not_used() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.json(completion())
+        exchange.writer.close()
+
+    async with serve(script) as served:
+        statuses = []
+        for _ in range(3):
+            statuses.append((await served.post()).status_code)
+            await asyncio.sleep(0.05)
+        assert statuses == [200, 200, 200]
+
+
+async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with serve(answer) as served:
+        assert (await served.post()).status_code == 200
