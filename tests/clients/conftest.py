@@ -14,7 +14,7 @@ from tests.tools import need
 @pytest.fixture(params=["claude-2.1.197", "claude-newest"])
 def claude(request: pytest.FixtureRequest, tmp_path: Path) -> ClaudeCode:
     """Claude Code, once in the version that was studied in full and once in the newest."""
-    program = need(request, request.param) / "node_modules" / ".bin" / "claude"
+    program = need(request.param) / "node_modules" / ".bin" / "claude"
     gateway: RunningGateway = request.getfixturevalue("gateway")
     for name in ("home", "project"):
         (tmp_path / name).mkdir()
