@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from sanic.server import AsyncioServer
 
 from gatewayd.simulator.app import Received, Simulator, create_simulator
+from tests.tools import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30
 STOP_SECONDS = 15
 PROVIDER_KEY = "sk-simulated-provider-key"
@@ -55,6 +56,34 @@ class RunningGateway:
     token: str
     simulator: RunningSimulator
     log: Path
+
+
+@pytest.fixture
+def simulator() -> Iterator[RunningSimulator]:
+    """A simulated provider of this test alone."""
+    with run_simulator() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def shared_simulator() -> Iterator[RunningSimulator]:
+    with run_simulator(api_key=PROVIDER_KEY) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(
+    tmp_path_factory: pytest.TempPathFactory, shared_simulator: RunningSimulator
+) -> Iterator[RunningGateway]:
+    with run_gateway(tmp_path_factory.mktemp("gateway"), shared_simulator) as running:
+        yield running
+
+
+@pytest.fixture
+def gateway(shared_gateway: RunningGateway) -> RunningGateway:
+    """A served gateway `demo` in front of the simulated provider, whose list of requests begins empty."""
+    shared_gateway.simulator.forget()
+    return shared_gateway
 
 
 @contextmanager

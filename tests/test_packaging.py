@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from setuptools import find_packages
 
-from tests.servers import ROOT
+from tests.tools import ROOT
 
 SHIPPED = ("gatewayd", "ui", "configs", "setup.cfg", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.md")
 BUILD = "from setuptools import build_meta as b; import sys; print(getattr(b, 'build_' + sys.argv[1])(sys.argv[2]))"

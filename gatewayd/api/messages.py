@@ -58,8 +58,8 @@ class StreamReply:
     def abort(self) -> None:
         transport = self._request.transport
         if transport is not None:
-            transport.abort()
+            transport.abort()  # type: ignore[attr-defined]  # Sanic's TransportProtocol leaves it out
 
     async def finish(self) -> None:
         if self._response is not None:
-            await self._response.eof()  # type: ignore[no-untyped-call]
+            await self._response.eof()

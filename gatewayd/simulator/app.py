@@ -139,7 +139,7 @@ async def _send(request: SimulatorRequest, reply: Reply, behaviour: Behaviour, b
     state = request.app.ctx
     stream = bool(body.get("stream"))
     pieces = _stream_pieces(reply, body) if stream else [orjson.dumps(build_completion(reply))]
-    if behaviour.cut or (behaviour.bad_json and not reply.answer.calls):
+    if behaviour.cut or (behaviour.bad_json and "tools" not in body):
         pieces = _halve(pieces)
     delay = state.slow_delay if behaviour.slow else state.delay
     if not stream:

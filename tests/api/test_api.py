@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import httpx
 import pytest
 
 from tests.relay.conftest import TOKEN, body, serve
@@ -17,9 +18,8 @@ async def answer(exchange: Exchange) -> None:
 async def call(served, method: str, path: str, headers: dict | None = None, **options):
     request = served.client.build_request(method, served.url + path, **options)
     if headers is not None:
-        request.headers.encoding = "utf-8"
         del request.headers["x-api-key"]
-        request.headers.update(headers)
+        request.headers.update(httpx.Headers(headers, encoding="utf-8"))
     return await served.client.send(request)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from gatewayd.simulator.behaviours import BEHAVIOURS
 from tests.servers import RunningSimulator, run_simulator
+from tests.simulator.requests import READ_TOOL
 
 HELLO = [{"role": "user", "content": "hello there"}]
 
@@ -126,6 +127,13 @@ async def test_bad_json_is_a_clean_200_with_a_broken_body(client: httpx.AsyncCli
     assert response.status_code == 200
     with pytest.raises(json.JSONDecodeError):
         response.json()
+
+
+async def test_bad_json_is_in_the_arguments_where_tools_are_offered(client: httpx.AsyncClient) -> None:
+    body = (await ask(client, "sim-bad-json", tools=[READ_TOOL], tool_choice="required")).json()
+    (call,) = body["choices"][0]["message"]["tool_calls"]
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(call["function"]["arguments"])
 
 
 async def test_slow_model_sends_its_words_one_by_one() -> None:
