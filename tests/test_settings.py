@@ -36,6 +36,8 @@ SECRET_VALUES = {
     "GATEWAYD_RATE_LIMIT_STORAGE": ("redis://:pw@host/0", "rate_limit_storage"),
 }
 
+PUBLIC_URL_HINT = "write the http:// or https:// address that clients use, such as https://llm.example.com"
+
 
 def test_the_defaults_are_those_of_the_contract() -> None:
     settings = load_settings({})
@@ -113,8 +115,7 @@ def test_each_bad_variable_has_one_line_that_says_what_to_write() -> None:
     assert sorted(str(error.value).splitlines()) == [
         "GATEWAYD_CONFIG_MODE: 'synch' cannot be used: write one of 'sync', 'seed', 'off'",
         "GATEWAYD_DRAIN_SECONDS: '-1' cannot be used: it should be greater than or equal to 0",
-        "GATEWAYD_PUBLIC_URL: 'llm.example.com' cannot be used: "
-        + "write the http:// or https:// address that clients use, such as https://llm.example.com",
+        f"GATEWAYD_PUBLIC_URL: 'llm.example.com' cannot be used: {PUBLIC_URL_HINT}",
         "GATEWAYD_UI: 'maybe' cannot be used: write on or off",
         "PORT: 'http' cannot be used: write a whole number",
     ]
