@@ -1,7 +1,7 @@
 """Databases for tests: a SQLite file per test, and one real PostgreSQL cluster per run with a database per test.
 
-The cluster lives in a temporary directory on a free port of 127.0.0.1, with a random password, and is stopped afterwards.
-Where PostgreSQL cannot be had, its tests are skipped with the reason; with CI=true they fail instead.
+The cluster lives in a temporary directory on a free port of 127.0.0.1, with a random password, and is stopped
+afterwards. Where PostgreSQL cannot be had, its tests are skipped with the reason; with CI=true they fail instead.
 """
 
 from __future__ import annotations

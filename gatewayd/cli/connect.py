@@ -16,7 +16,7 @@ from gatewayd.store import Store
 _PLACEHOLDER = "YOUR_TOKEN"
 
 
-@click.command()
+@click.command(short_help="What makes Claude Code use a gateway.")
 @click.argument("gateway")
 @click.option("--shell", type=click.Choice(["bash", "zsh", "fish", "powershell"]), default="bash", show_default=True)
 @click.option("--settings", "as_settings", is_flag=True, help="For ~/.claude/settings.json instead of a shell.")

@@ -12,7 +12,7 @@ from gatewayd.store.migrations import upgrade as upgrade_schema
 from gatewayd.store.urls import parse_database_url
 
 
-@click.group()
+@click.group(short_help="The schema of the database.")
 def db() -> None:
     """Example: gatewayd db status
 
@@ -20,7 +20,7 @@ def db() -> None:
     """
 
 
-@db.command()
+@db.command(short_help="Bring the schema to this program's version.")
 def upgrade() -> None:
     """Example: gatewayd db upgrade
 
@@ -31,7 +31,7 @@ def upgrade() -> None:
     say(f"schema {'upgraded to' if changed else 'is at'} {SchemaStatus(None).newest}")
 
 
-@db.command()
+@db.command(short_help="Tell the schema's version.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:

@@ -10,7 +10,7 @@ import click
 from gatewayd.cli.runtime import read_settings, say
 
 
-@click.command()
+@click.command(short_help="Ask the running server, for containers.")
 @click.option("--timeout", default=5.0, show_default=True, help="Seconds to wait for the answer.")
 @click.pass_context
 def healthcheck(ctx: click.Context, timeout: float) -> None:

@@ -12,7 +12,7 @@ from gatewayd.store import Store
 from gatewayd.store.tokens import TokenRow
 
 
-@click.group()
+@click.group(short_help="Client tokens of a gateway.")
 def token() -> None:
     """Example: gatewayd token create demo laptop
 
@@ -20,7 +20,7 @@ def token() -> None:
     """
 
 
-@token.command()
+@token.command(short_help="Make a token and print it once.")
 @click.argument("gateway")
 @click.argument("name")
 def create(gateway: str, name: str) -> None:
@@ -33,7 +33,7 @@ def create(gateway: str, name: str) -> None:
     say(f"token {name!r} of gateway {gateway}: keep it now, it cannot be shown again")
 
 
-@token.command(name="list")
+@token.command(name="list", short_help="List the tokens of a gateway.")
 @click.argument("gateway")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_(gateway: str, as_json: bool) -> None:
@@ -57,7 +57,7 @@ def list_(gateway: str, as_json: bool) -> None:
         say(f"gateway {gateway} has no token; run: gatewayd token create {gateway} NAME")
 
 
-@token.command()
+@token.command(short_help="Revoke a token.")
 @click.argument("gateway")
 @click.argument("name")
 def revoke(gateway: str, name: str) -> None:

@@ -14,7 +14,7 @@ from gatewayd.config.secrets import SecretReader
 from gatewayd.errors import ConfigurationError
 
 
-@click.command()
+@click.command(short_help="Check YAML files.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", type=click.Choice(["text", "json", "github"]), default="text", help="How to tell errors."

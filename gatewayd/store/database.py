@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -82,14 +83,10 @@ class Store:
     async def connect(self) -> None:
         database = self._build_database()
         with mapped(self.address):
+            if self.address.engine == "sqlite":
+                await asyncio.to_thread(_try_sqlite, self.address.path)
             await database.connect()
         self._database = database
-        try:
-            async with self.session():
-                pass
-        except BaseException:
-            await self.disconnect()
-            raise
 
     async def disconnect(self) -> None:
         database, self._database = self._database, None
@@ -179,6 +176,11 @@ async def _transaction(session: Session, begin: str) -> AsyncIterator[None]:
             await session.execute("ROLLBACK")
         raise
     await session.execute("COMMIT")
+
+
+def _try_sqlite(path: str) -> None:
+    """`databases` opens nothing yet, and aiosqlite leaves a thread with a traceback behind where the first open fails."""
+    SQLiteConnection(path, timeout=BUSY_SECONDS).close()
 
 
 def make_sqlite_file(address: Address) -> None:

@@ -61,12 +61,14 @@ def _sqlite_reason(error: BaseException) -> str | None:
 
 
 def _postgresql_reason(error: BaseException) -> str | None:
-    from asyncpg import InterfaceError, PostgresError  # loaded already, by the backend that raised
+    from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError  # loaded already, by who raised
 
     error = _innermost(error)
     for kind in type(error).__mro__:
         if kind.__name__ in _POSTGRESQL:
             return _POSTGRESQL[kind.__name__]
+    if isinstance(error, InternalClientError):  # what a statement meets just when the connection is being lost
+        return "lost the connection"
     if isinstance(error, (PostgresError, InterfaceError)):
         return f"failed: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
     if isinstance(error, ssl.SSLError):

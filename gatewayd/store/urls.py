@@ -111,8 +111,8 @@ def _postgresql(rest: str) -> Address:
         raise ConfigurationError(f"DATABASE_URL: not a URL; {_ENCODE}") from None
     if not rest.startswith("//"):
         raise ConfigurationError("DATABASE_URL: write postgresql://user:password@host:5432/database")
-    if parts.fragment or "#" in rest:
-        raise ConfigurationError(f"DATABASE_URL: has a #; {_ENCODE}")
+    if "#" in rest or "@" in parts.path + parts.query:  # the password holds a mark that ends it early
+        raise ConfigurationError(f"DATABASE_URL: not a usable URL; {_ENCODE}")
     options: dict[str, Any] = {}
     if _POOLER & parameters.keys():
         options["statement_cache_size"] = 0
@@ -142,7 +142,7 @@ def _rebuild(parts: SplitResult, parameters: dict[str, str]) -> tuple[str, str]:
     login, _, hosts = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     database = unquote(parts.path.removeprefix("/"))
-    if "/" in database or "@" in parts.path + parts.query or not _HOSTS.fullmatch(hosts):
+    if "/" in database or not _HOSTS.fullmatch(hosts):
         raise ConfigurationError(f"DATABASE_URL: not a usable URL; {_ENCODE}")
     quoted = quote(unquote(user), safe="") + (f":{quote(unquote(password), safe='')}" if password else "")
     query = f"?{urlencode(parameters)}" if parameters else ""
