@@ -20,9 +20,9 @@ class Fold:
     def add(self, stream: Iterable[Event]) -> None:
         for name, payload in stream:
             if name == "message_start":
-                self.message = payload["message"]
+                self.message = payload["message"] | {"content": []}
             elif name == "content_block_start":
-                self.message["content"].append(payload["content_block"])
+                self.message["content"].append(dict(payload["content_block"]))
                 self._pieces, self._signature = [], ""
             elif name == "content_block_delta":
                 self._add_delta(payload["delta"])
@@ -30,7 +30,7 @@ class Fold:
                 self._stop_block(self.message["content"][-1])
             elif name == "message_delta":
                 self.message |= payload["delta"]
-                self.message["usage"] |= payload["usage"]
+                self.message["usage"] = payload["usage"]
 
     def _add_delta(self, delta: dict[str, Any]) -> None:
         if delta["type"] == "signature_delta":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
-import httpx
 import pytest
 
 from tests.relay.conftest import TOKEN, body, serve
@@ -19,7 +19,7 @@ async def call(served, method: str, path: str, headers: dict | None = None, **op
     request = served.client.build_request(method, served.url + path, **options)
     if headers is not None:
         del request.headers["x-api-key"]
-        request.headers.update(httpx.Headers(headers, encoding="utf-8"))
+        request.headers.update(headers)
     return await served.client.send(request)
 
 
@@ -46,7 +46,7 @@ async def test_a_valid_token_is_taken_in_each_form(headers: dict) -> None:
         {}, {"x-api-key": ""}, {"x-api-key": TOKEN.upper()}, {"x-api-key": TOKEN[:-1]}, {"x-api-key": TOKEN + "x"},
         {"authorization": TOKEN}, {"authorization": f"Basic {TOKEN}"}, {"authorization": "Bearer"},
         {"x-api-key": TOKEN, "authorization": "Bearer other"}, {"cookie": f"x-api-key={TOKEN}"},
-        {"x-api-key": "%"}, {"x-api-key": "' OR 1=1 --"}, {"x-api-key": "x" * 7000}, {"x-api-key": "Ünïcode"},
+        {"x-api-key": "%"}, {"x-api-key": "' OR 1=1 --"}, {"x-api-key": "x" * 7000},
         {"x-api-key": hashlib.sha256(TOKEN.encode()).hexdigest()}, {"proxy-authorization": f"Bearer {TOKEN}"},
     ],
 )  # fmt: skip
@@ -61,6 +61,15 @@ async def test_anything_else_is_the_same_401(headers: dict) -> None:
             error = response.json()["error"]
             assert error == {"type": "authentication_error", "message": "the gateway token is missing or not valid here"}
         assert served.provider.exchanges == []
+
+
+async def test_a_token_with_bytes_beyond_ascii_is_the_same_401() -> None:
+    async with serve(answer) as served:
+        host, port = served.url.split("/")[2].split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write("GET /gateway/g/v1/models HTTP/1.1\r\nHost: x\r\nx-api-key: Ünïcode\r\n\r\n".encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401")
+        writer.close()
 
 
 async def test_a_token_in_the_query_is_no_token() -> None:

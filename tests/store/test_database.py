@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from gatewayd.errors import StoreUnavailable
 from gatewayd.store import Store
 from gatewayd.store.migrations import upgrade
 from gatewayd.store.state import bump_revision, read_revision
