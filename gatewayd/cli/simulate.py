@@ -26,7 +26,7 @@ def simulate(host: str, port: int, delay: float) -> None:
     try:
         listener = socket.create_server((host, port), backlog=1024)
     except OSError as error:
-        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}; try --port 0") from None
+        raise click.ClickException(f"cannot listen: {error.strerror or error}; try --port 0") from None
     click.echo(f"Simulated provider: http://{host}:{listener.getsockname()[1]}/v1 (no key needed)", err=True)
     app = create_simulator(delay=delay, keep_requests=0)
     app.run(sock=listener, single_process=True, motd=False)

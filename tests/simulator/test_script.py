@@ -40,7 +40,7 @@ def called(planned: Answer) -> list[tuple[str, Any]]:
 @pytest.mark.parametrize(
     ("prompt", "path"),
     [
-        ("Read /work/notes.txt and tell me what it says.", "/work/notes.txt"),
+        ("Read /srv/notes.txt and tell me what it says.", "/srv/notes.txt"),
         ("What is in `src/main.py`?", "src/main.py"),
         ("look at ./a/b.md, please", "./a/b.md"),
         ("read ~/todo", "~/todo"),
