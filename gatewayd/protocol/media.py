@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import Literal
 
 _HEAD = 64
 _JPEG_HEAD = 64 * 1024
@@ -30,9 +31,8 @@ def _decode(text: str) -> bytes:
         return b""
 
 
-def _pair(head: bytes, at: int, width: int, order: str) -> tuple[int, int]:
-    endian = "big" if order == "big" else "little"
-    return int.from_bytes(head[at : at + width], endian), int.from_bytes(head[at + width : at + 2 * width], endian)
+def _pair(head: bytes, at: int, width: int, order: Literal["big", "little"]) -> tuple[int, int]:
+    return int.from_bytes(head[at : at + width], order), int.from_bytes(head[at + width : at + 2 * width], order)
 
 
 def _webp(head: bytes) -> tuple[int, int] | None:

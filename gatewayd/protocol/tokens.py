@@ -1,9 +1,9 @@
 """How many input tokens a request has, roughly and fast: a structural estimate that is then corrected by what the
 provider reports (see the relay), so it only has to be proportional to the truth across kinds of text.
 
-Text is counted by runs of one class of characters (words, numbers, punctuation, …), which is what tokenizers cut it into. The
-weights are a fit over tokenizers of four model families on prose, code and JSON. Of long texts a spread sample is counted:
-600 KB cost less than a millisecond.
+Text is counted by runs of one class of characters (words, numbers, punctuation, …), which is what tokenizers cut it
+into. The weights are a fit over tokenizers of four model families on prose, code and JSON. Of long texts a spread
+sample is counted, so that the cost is bounded.
 """
 
 from __future__ import annotations
