@@ -179,7 +179,7 @@ async def _transaction(session: Session, begin: str) -> AsyncIterator[None]:
 
 
 def _try_sqlite(path: str) -> None:
-    """`databases` opens nothing yet, and aiosqlite leaves a thread with a traceback behind where the first open fails."""
+    """`databases` opens nothing yet, and aiosqlite leaves a thread with a traceback where the first open fails."""
     SQLiteConnection(path, timeout=BUSY_SECONDS).close()
 
 
