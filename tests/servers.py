@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ import pytest
 from sanic.server import AsyncioServer
 
 from gatewayd.simulator.app import Received, Simulator, create_simulator
+from tests.databases import ENGINES, Cluster
 from tests.tools import ROOT
 
 START_SECONDS = 30
@@ -71,11 +72,16 @@ def shared_simulator() -> Iterator[RunningSimulator]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=ENGINES)
 def shared_gateway(
-    tmp_path_factory: pytest.TempPathFactory, shared_simulator: RunningSimulator
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_simulator: RunningSimulator
 ) -> Iterator[RunningGateway]:
-    with run_gateway(tmp_path_factory.mktemp("gateway"), shared_simulator) as running:
+    """Once on SQLite and once on PostgreSQL."""
+    env = {}
+    if request.param == "postgresql":
+        cluster: Cluster = request.getfixturevalue("postgresql")
+        env = {"DATABASE_URL": cluster.create_database()}
+    with run_gateway(tmp_path_factory.mktemp("gateway"), shared_simulator, env) as running:
         yield running
 
 
@@ -125,11 +131,37 @@ async def _stop(server: AsyncioServer) -> None:
 def run_gateway(
     folder: Path, simulator: RunningSimulator, env: Mapping[str, str] | None = None
 ) -> Iterator[RunningGateway]:
-    """`gatewayd serve` on SQLite in `folder`, with one gateway `demo` whose upstream is the simulated provider."""
+    """`gatewayd serve` with one gateway `demo` whose upstream is the simulated provider."""
+    with run_server(folder, "demo", simulator.base_url, _DEMO_MODELS, PROVIDER_KEY, env) as served:
+        yield RunningGateway(served.base_url, served.token, simulator, served.log)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """root: the server's own address; base_url: the gateway's; log: the file with the server's output."""
+
+    root: str
+    base_url: str
+    token: str
+    log: Path
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def run_server(
+    folder: Path,
+    gateway_id: str,
+    base_url: str,
+    models: str,
+    api_key: str = "",
+    env: Mapping[str, str] | None = None,
+    arguments: Sequence[str] = (),
+) -> Iterator[RunningServer]:
+    """`gatewayd serve` as a process, on SQLite in `folder` unless `env` says otherwise, with one gateway."""
     token = f"gwd-{secrets.token_hex(16)}"
     configs = folder / "configs"
     configs.mkdir()
-    (configs / "demo.yaml").write_text(_demo_yaml(simulator.base_url, token), encoding="utf-8")
+    (configs / f"{gateway_id}.yaml").write_text(_yaml(gateway_id, base_url, models, token), encoding="utf-8")
     port = free_port()
     settings = {
         "ADMIN_PASSWORD": secrets.token_hex(16),
@@ -137,34 +169,34 @@ def run_gateway(
         "GATEWAYD_CONFIG_DIR": str(configs),
         "HOST": "127.0.0.1",
         "PORT": str(port),
-        "SIMULATOR_API_KEY": PROVIDER_KEY,
+        "UPSTREAM_API_KEY": api_key or "sk-none",
         **(env or {}),
     }
     log = folder / "serve.log"
-    command = [sys.executable, "-m", "gatewayd", "serve"]
+    command = [sys.executable, "-m", "gatewayd", "serve", *arguments]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=clean_env(settings), stdout=output, stderr=output)
+    root = f"http://127.0.0.1:{port}"
     try:
-        _await_ready(f"http://127.0.0.1:{port}/ready", process, log)
-        yield RunningGateway(f"http://127.0.0.1:{port}/gateway/demo", token, simulator, log)
+        _await_ready(f"{root}/ready", process, log)
+        yield RunningServer(root, f"{root}/gateway/{gateway_id}", token, log, process)
     finally:
         end(process)
 
 
-def _demo_yaml(base_url: str, token: str) -> str:
+_DEMO_MODELS = (
+    '[{name: kimi-k2, upstream_model: sim-fast}, {name: "sim-*"}, {name: "claude-*", upstream_model: sim-fast}]'
+)
+
+
+def _yaml(gateway_id: str, base_url: str, models: str, token: str) -> str:
     digest = hashlib.sha256(token.encode()).hexdigest()
     return f"""\
 version: 1
 gateways:
-  demo:
-    name: Simulated provider
-    upstream:
-      base_url: {base_url}
-      api_key: {{env: SIMULATOR_API_KEY}}
-    models:
-      - {{name: kimi-k2, upstream_model: sim-fast}}
-      - {{name: "sim-*"}}
-      - {{name: "claude-*", upstream_model: sim-fast}}
+  {gateway_id}:
+    upstream: {{base_url: "{base_url}", api_key: {{env: UPSTREAM_API_KEY}}}}
+    models: {models}
     tokens: [{{name: tests, sha256: "{digest}"}}]
 """
 

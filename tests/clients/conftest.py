@@ -12,10 +12,9 @@ from tests.tools import need
 
 
 @pytest.fixture(params=["claude-2.1.197", "claude-newest"])
-def claude(request: pytest.FixtureRequest, tmp_path: Path) -> ClaudeCode:
+def claude(request: pytest.FixtureRequest, tmp_path: Path, gateway: RunningGateway) -> ClaudeCode:
     """Claude Code, once in the version that was studied in full and once in the newest."""
     program = need(request.param) / "node_modules" / ".bin" / "claude"
-    gateway: RunningGateway = request.getfixturevalue("gateway")
     for name in ("home", "project"):
         (tmp_path / name).mkdir()
     return ClaudeCode(program, tmp_path / "home", tmp_path / "project", gateway)

@@ -43,7 +43,7 @@ def test_creates_a_message(client: anthropic.Anthropic) -> None:
     (block,) = message.content
     assert block.type == "text"
     assert "Hello, heron." in block.text
-    assert message.usage.input_tokens > 0
+    assert message.usage.input_tokens + (message.usage.cache_read_input_tokens or 0) > 0
     assert message.usage.output_tokens > 0
 
 

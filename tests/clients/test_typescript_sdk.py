@@ -17,9 +17,8 @@ SCRIPT = Path(__file__).with_name("typescript.mjs")
 
 
 @pytest.fixture(scope="module")
-def all_outcomes(request: pytest.FixtureRequest) -> dict[str, Any]:
-    folder = need("anthropic-sdk")
-    gateway: RunningGateway = request.getfixturevalue("shared_gateway")
+def all_outcomes(shared_gateway: RunningGateway) -> dict[str, Any]:
+    folder, gateway = need("anthropic-sdk"), shared_gateway
     env = {"SDK_FOLDER": str(folder), "BASE_URL": gateway.base_url, "TOKEN": gateway.token}
     scenarios = {"weather": WEATHER, "errors": {name: fields for name, (fields, _, _) in ERRORS.items()}}
     done = subprocess.run(
