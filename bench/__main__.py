@@ -18,7 +18,10 @@ def main() -> int:
     if not (folder / "compare.py").exists():
         print("no bench here: put it into ../shared/bench, or set BENCH to its folder")
         return 2
-    with tempfile.TemporaryDirectory() as name, run_server(Path(name), "bench", UPSTREAM, '[{name: "bench-*"}]') as served:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        run_server(Path(name), "bench", UPSTREAM, '[{name: "bench-*"}]') as served,
+    ):
         subprocess.run(["taskset", "-cp", "0", str(served.process.pid)], check=True, capture_output=True)
         command = [sys.executable, "compare.py", "--gateway", served.base_url, "--token", served.token]
         command += ["--pid", str(served.process.pid), *sys.argv[1:]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 import signal
 from collections.abc import Callable, Mapping, Sequence
 
@@ -25,6 +24,8 @@ from gatewayd.store import Store
 from gatewayd.upstream import Upstreams
 
 log = logging.getLogger("gatewayd")
+
+_SETTLING_SECONDS = 0.05
 
 _SERVER = {
     # above the relay's own limits: these only catch what those miss
@@ -58,7 +59,7 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
     )
 
     def readiness() -> Readiness:
-        reasons = [live.database_problem] if live.database_problem else []
+        reasons = [reason for reason in (app.ctx.not_yet, live.database_problem) if reason]
         return Readiness(reasons, list(live.problems))
 
     app = create_api(lambda: live.current, secret_keys=secret_keys, readiness=readiness)
@@ -73,13 +74,13 @@ def create_api(
     readiness: Callable[[], Readiness] = Readiness,
     record: Callable[[Record], None] | None = None,
     timing: Timing | None = None,
+    name: str = "gatewayd",
 ) -> App:
-    """The LLM surface over any source of snapshots."""
+    """The LLM surface over any source of snapshots. `name`: Sanic wants it to be unique in the process."""
     upstreams = Upstreams()
     relay = Relay(upstreams, Seal(secret_keys), record or log_record, timing)
     config = Config(env_prefix="GATEWAYD_SANIC_")  # nothing is read from SANIC_*: settings.py is the only reader
     config.update(_SERVER)
-    name = f"gatewayd-{secrets.token_hex(4)}"  # Sanic keeps a registry of names in the process
     app: App = Sanic(name, config=config, ctx=Services(current, relay, readiness), configure_logging=False)
     add_routes(app)
 
@@ -98,6 +99,11 @@ def _follow_configuration(app: App, store: Store, live: Live) -> None:
         app.ctx.watcher = asyncio.get_running_loop().create_task(live.watch())
         with contextlib.suppress(RuntimeError, ValueError):  # only the main thread may; elsewhere polling does it
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, app, live)
+
+    @app.after_server_start
+    async def begin(app: App) -> None:
+        # Sanic takes over SIGTERM just after this listener: ready is who can be told to stop
+        asyncio.get_running_loop().call_later(_SETTLING_SECONDS, app.ctx.begin)
 
     @app.after_server_stop
     async def stop(app: App) -> None:

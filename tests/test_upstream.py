@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import orjson
 import pytest
 
 from tests.relay.conftest import serve
@@ -38,7 +39,8 @@ async def test_the_dialect_names_the_keys_header_and_the_record_adds_headers() -
 
 @pytest.mark.parametrize("later", [False, True], ids=["glued behind the answer", "later, on the idle connection"])
 async def test_an_unasked_answer_never_reaches_the_next_request(later: bool) -> None:
-    planted = b'HTTP/1.1 200 OK\r\nContent-Length: 78\r\n\r\n{"choices":[{"message":{"content":"PLANTED"},"finish_reason":"stop"}]}        '
+    body = orjson.dumps(completion("PLANTED"))
+    planted = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
     async def script(exchange: Exchange) -> None:
         await exchange.json(completion(f"answer {len(served.provider.exchanges)}"))

@@ -35,8 +35,13 @@ class Services:
     current: Callable[[], Snapshot]
     relay: Relay
     readiness: Callable[[], Readiness]
+    not_yet: str = "starting"
     watcher: asyncio.Task[None] = field(init=False, repr=False)
     reload: asyncio.Task[None] = field(init=False, repr=False)
+
+    def begin(self) -> None:
+        """From now on this process is ready."""
+        self.not_yet = ""
 
 
 App = Sanic[Config, Services]

@@ -12,6 +12,7 @@ import click
 from sanic import Sanic
 from sanic.worker.loader import AppLoader
 
+from gatewayd.api.context import App
 from gatewayd.app import create_app
 from gatewayd.cli.runtime import read_settings, say
 from gatewayd.config.live import Live, Started
@@ -43,12 +44,11 @@ def serve(host: str | None, port: int | None, workers: int, config_dir: Path | N
     listener = listen(settings.host, settings.port)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     store = Store(settings.database_url.get_secret_value())
-    secret_keys = load_secret_keys(
-        settings.secret_key.get_secret_value() if settings.secret_key else None, store.address
-    )
     live, started = asyncio.run(_start_configuration(settings, store))
+    secret_key = settings.secret_key.get_secret_value() if settings.secret_key else None
+    secret_keys = load_secret_keys(secret_key, store.address)
     announce(settings, store, live, started)
-    factory = partial(create_app, settings, environ=dict(os.environ), secret_keys=secret_keys)
+    factory = partial(_create_app, settings, secret_keys)
     if workers == 1:
         factory().run(sock=listener, single_process=True, motd=False)
     else:
@@ -59,6 +59,12 @@ def serve(host: str | None, port: int | None, workers: int, config_dir: Path | N
         Sanic.serve(primary=app, app_loader=loader)
 
 
+def _create_app(settings: Settings, secret_keys: list[bytes]) -> App:
+    """Called in each serving process: a worker begins with nothing but its arguments."""
+    configure_logging(settings.log_format, settings.log_level)
+    return create_app(settings, environ=os.environ, secret_keys=secret_keys)
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Bound before anything else happens, so that a port in use costs nothing and is told in one line."""
     try:
@@ -66,8 +72,12 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another port, such as --port {port + 1}"
+            f"cannot listen on {host}:{port}: {_reason(error)}; choose another port, such as --port {port + 1}"
         ) from None
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
 
 
 async def _start_configuration(settings: Settings, store: Store) -> tuple[Live, Started]:

@@ -14,8 +14,8 @@ from typing import Any, Literal, TextIO
 #: What every LogRecord has; all else came by `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
-#: They log statements with their values at DEBUG, or each connection at INFO.
-_QUIET = ("databases", "aiosqlite", "sqlalchemy", "alembic", "asyncio", "httpcore", "httpx", "aiohttp")
+#: They log statements with their values at DEBUG, or what nobody asked for at INFO.
+_QUIET = ("databases", "aiosqlite", "sqlalchemy", "alembic", "asyncio", "httpcore", "httpx", "aiohttp", "sanic")
 
 
 def configure_logging(format: Literal["text", "json"] | None, level: str, stream: TextIO | None = None) -> None:  # noqa: A002

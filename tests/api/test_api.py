@@ -59,7 +59,10 @@ async def test_anything_else_is_the_same_401(headers: dict) -> None:
             assert response.status_code == 401
             assert response.headers["x-should-retry"] == "false"
             error = response.json()["error"]
-            assert error == {"type": "authentication_error", "message": "the gateway token is missing or not valid here"}
+            assert error == {
+                "type": "authentication_error",
+                "message": "the gateway token is missing or not valid here",
+            }
         assert served.provider.exchanges == []
 
 

@@ -1,9 +1,10 @@
-"""A gateway served in the test's own event loop, in front of a provider that is a raw socket and does what it is told."""
+"""A gateway served in the test's own event loop, before a provider that is a raw socket and does as it is told."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from gatewayd.gateways import ActiveGateway, Gateway, Snapshot
 from gatewayd.relay import Record, Timing
 from tests.relay.provider import Provider, Script
 
+_numbers = itertools.count()
 TOKEN = "gwd_test"
 QUICK = Timing(commit=0.3, ping=0.2, hold=10, usage=0.2, write_stall=0.5, tick=0.05)
 
@@ -77,7 +79,11 @@ async def serve(script: Script, *, timing: Timing = QUICK, **upstream: Any) -> A
     async with Provider(script) as provider:
         served = Served(provider, Snapshot({"g": active(**({"base_url": provider.url} | upstream))}))
         app = create_api(
-            lambda: served.snapshot, secret_keys=[b"k"], record=served.records.append, timing=timing
+            lambda: served.snapshot,
+            secret_keys=[b"k"],
+            record=served.records.append,
+            timing=timing,
+            name=f"gatewayd-{next(_numbers)}",
         )
         app.config.TOUCHUP = False  # it rewrites the server for one application; several in a process then fail
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)

@@ -1,4 +1,4 @@
-"""A provider as a raw socket: scripts write bytes, so that every fault can be played. Bounded: it stops with its test."""
+"""A provider as a raw socket: scripts write bytes, so that every fault can be played. It ends with its test."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ Script = Callable[[Exchange], Awaitable[None]]
 
 @dataclass
 class Provider:
-    """Plays `script` for each request. `closed` holds, for each connection, an event set when the peer has closed it."""
+    """Plays `script` for each request. `closed`: for each connection an event, set when the peer has closed it."""
 
     script: Script
     exchanges: list[Exchange] = field(default_factory=list)

@@ -282,8 +282,8 @@ async def test_a_client_that_stops_reading_is_given_up(serving) -> None:
         host, port = served.url.split("/")[2].split(":")
         _reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
         body = b'{"model":"m","max_tokens":1,"stream":true,"messages":[{"role":"user","content":"hi"}]}'
-        head = f"POST /gateway/g/v1/messages HTTP/1.1\r\nHost: x\r\nx-api-key: gwd_test\r\nContent-Length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
+        head = f"POST /gateway/g/v1/messages HTTP/1.1\r\nHost: x\r\nx-api-key: gwd_test\r\nContent-Length: {len(body)}"
+        writer.write(head.encode() + b"\r\n\r\n" + body)
         assert (await served.record()).outcome == "client_closed"
         async with asyncio.timeout(1):
             await served.provider.closed[0].wait()
