@@ -80,7 +80,11 @@ def test_four_starters_at_once_all_succeed(database_url: str) -> None:
     for starter in starters:
         assert starter.stdout is not None
         starter.stdout.readline()
-    results = [starter.communicate("go\n", timeout=60) for starter in starters]
+    for starter in starters:
+        assert starter.stdin is not None
+        starter.stdin.write("go\n")
+        starter.stdin.flush()
+    results = [starter.communicate(timeout=60) for starter in starters]
     assert [starter.returncode for starter in starters] == [0] * 4, results
     assert asyncio.run(_revision(database_url)) == 0
 
