@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from gatewayd.addresses import refused_host
 from gatewayd.protocol.chat.dialects import DIALECTS, Dialect, dialect_for
 
 GATEWAY_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -121,6 +122,8 @@ class Upstream(Model):
             raise ValueError("write an http:// or https:// URL")
         if "@" in url.netloc:
             raise ValueError("a URL with user or password is refused; use api_key")
+        if refused_host(url.hostname):
+            raise ValueError("link-local, metadata and multicast addresses are never called")
         if url.query or url.fragment:
             raise ValueError("a URL with a query or a fragment is refused")
         host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname

@@ -98,7 +98,7 @@ class Live:
         ConfigurationError when the files have errors and the database holds no gateway to serve instead, when the
         schema is newer than this program, or when the database does not answer.
         """
-        migrated = await upgrade(self._store)
+        migrated = await upgrade(self._store, apart=True)
         found = await self._look()
         applied: Applied | None = None
         try:

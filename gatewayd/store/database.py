@@ -78,6 +78,7 @@ class Store:
 
     def __init__(self, database_url: str) -> None:
         self.address = parse_database_url(database_url)
+        self.database_url = database_url
         self._database: Database | None = None
 
     async def connect(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -46,6 +47,28 @@ async def test_an_upgrade_is_done_once(database_url: str) -> None:
     assert status.is_current
 
 
+async def test_an_upgrade_in_a_process_of_its_own(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "run_migrations", None)  # not here
+    async with Store(database_url) as store:
+        assert await upgrade(store, apart=True)
+        assert (await read_status(store)).is_current
+
+
+async def test_trouble_of_that_process_is_told(tmp_path: Path) -> None:
+    async with Store(f"sqlite:///{tmp_path}/x.db") as store:
+        async with store.session() as session:
+            await session.execute("CREATE TABLE gateway (id INTEGER)")
+        with pytest.raises(StoreUnavailable, match=f"SQLite {tmp_path}/x.db failed: table gateway already exists"):
+            await upgrade(store, apart=True)
+
+
+async def test_a_process_that_cannot_start_is_done_without(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    async with Store(database_url) as store:
+        assert await upgrade(store, apart=True)
+        assert (await read_status(store)).is_current
+
+
 async def test_the_newest_revision_is_alembics_head(store: Store) -> None:
     heads: list[str | None] = []
     engine = run._build_engine(store.address)
@@ -80,7 +103,11 @@ def test_four_starters_at_once_all_succeed(database_url: str) -> None:
     for starter in starters:
         assert starter.stdout is not None
         starter.stdout.readline()
-    results = [starter.communicate("go\n", timeout=60) for starter in starters]
+    for starter in starters:
+        assert starter.stdin is not None
+        starter.stdin.write("go\n")
+        starter.stdin.flush()
+    results = [starter.communicate(timeout=60) for starter in starters]
     assert [starter.returncode for starter in starters] == [0] * 4, results
     assert asyncio.run(_revision(database_url)) == 0
 

@@ -8,6 +8,9 @@ A new step: copy the newest file of `versions/`, raise the number, change `table
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,19 +57,34 @@ async def check_schema(store: Store) -> None:
         raise ConfigurationError(f"{store.address.shown} has an old schema, or none; run: gatewayd db upgrade")
 
 
-async def upgrade(store: Store) -> bool:
-    """Brings the schema to this program's revision. True when there was something to do."""
+async def upgrade(store: Store, *, apart: bool = False) -> bool:
+    """Brings the schema to this program's revision. True when there was something to do.
+
+    apart: in a process of its own, which takes Alembic's memory with it when it ends; for those who go on serving.
+    """
     status = await read_status(store)
     refuse_newer(store, status)
     if status.is_current:
         return False
-    from gatewayd.store.migrations.run import run_migrations  # Alembic: see above
+    if not (apart and await _migrate_apart(store)):
+        from gatewayd.store.migrations.run import run_migrations  # Alembic: see above
 
-    await run_migrations(store.address)
+        await run_migrations(store.address)
     status = await read_status(store)
     if not status.is_current:
         raise StoreUnavailable(f"{store.address.shown}: the migration to {status.newest} did not take effect")
     return True
+
+
+async def _migrate_apart(store: Store) -> bool:
+    """False when the process could not do it for a reason of its own, such as an import path it did not inherit."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", __name__, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+    )  # the URL goes by stdin: arguments are for everyone to see
+    output, _ = await process.communicate(store.database_url.encode())
+    if process.returncode == 1 and output:
+        raise StoreUnavailable(output.decode())
+    return process.returncode == 0
 
 
 def refuse_newer(store: Store, status: SchemaStatus) -> None:
