@@ -1,5 +1,5 @@
-"""Hypothesis strategies for Anthropic requests: whatever the API would take, and some things that only hostile or confused
-clients send (orphan results, unanswered calls, late system messages, empty texts)."""
+"""Hypothesis strategies for Anthropic requests: whatever the API would take, and some things that only hostile or
+confused clients send (orphan results, unanswered calls, late system messages, empty texts)."""
 
 from __future__ import annotations
 
