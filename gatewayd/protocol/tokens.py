@@ -17,7 +17,7 @@ import orjson
 
 from gatewayd.protocol.media import image_size
 
-_SAMPLE = 48 * 1024
+_SAMPLE = 32 * 1024
 _SLICE = 512
 
 _MESSAGE = 4  # what chat templates put around a message

@@ -106,7 +106,7 @@ def _document(block: dict[str, Any], place: str, target: Target) -> Iterator[Par
         return
     yield text_part(_heading(block))
     if kind == "text":
-        yield text_part(source["data"], block)
+        yield text_part("(empty)" if is_blank(source["data"]) else source["data"], block)
     elif kind == "content":
         yield from build_parts(places(source["content"], f"{place}.source.content"), target)
     elif kind == "url":
