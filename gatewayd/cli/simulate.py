@@ -16,12 +16,10 @@ from gatewayd.simulator.app import create_simulator
     "--delay", default=0.02, show_default=True, type=click.FloatRange(min=0), help="Seconds between streamed words."
 )
 def simulate(host: str, port: int, delay: float) -> None:
-    """Serve a simulated OpenAI-compatible provider that needs no key.
+    """Example: gatewayd simulate --port 8081
 
-    \b
-    Example:
-      gatewayd simulate --port 8081
-      curl http://127.0.0.1:8081/v1/models
+    Serves a simulated OpenAI-compatible provider that needs no key. Its model names say how it behaves: curl
+    http://127.0.0.1:8081/v1/models
     """
     try:
         listener = socket.create_server((host, port), backlog=1024)
