@@ -190,6 +190,22 @@ async def test_a_change_by_another_process_is_taken_up(database_url: str, store:
         await until(lambda: "laptop" not in live.current.gateways["demo"].token_hashes.values())
 
 
+async def test_commits_that_change_no_configuration_build_nothing(
+    database_url: str, store: Store, configs: Path
+) -> None:
+    """On SQLite the request log lies in the same file: its commits are seen, and must cost next to nothing."""
+    write(configs)
+    live = build(store, configs)
+    await live.start()
+    before = live.current
+    async with watching(live), Store(database_url) as other:
+        for _ in range(5):
+            async with other.write_lock() as session:
+                await session.execute("UPDATE gateway SET updated_at = updated_at")
+            await asyncio.sleep(0.05)
+    assert live.current is before
+
+
 async def test_snapshots_are_swapped_not_changed(store: Store, configs: Path) -> None:
     write(configs, "One")
     live = build(store, configs)

@@ -36,6 +36,14 @@ async def _bump_and_fail(store: Store) -> None:
         raise RuntimeError
 
 
+async def test_a_failed_write_ends_its_transaction_on_a_connection_that_is_kept(store: Store) -> None:
+    async with store.session():  # in one task, all blocks share the connection
+        with pytest.raises(RuntimeError):
+            await _bump_and_fail(store)
+        async with store.write_lock() as session:
+            assert await bump_revision(session) == 1
+
+
 async def test_a_cancelled_write_leaves_nothing_and_no_lock(store: Store) -> None:
     inside = asyncio.Event()
 

@@ -47,6 +47,15 @@ async def test_an_upgrade_is_done_once(database_url: str) -> None:
     assert status.is_current
 
 
+async def test_a_migration_waits_for_who_is_writing(database_url: str) -> None:
+    async with Store(database_url) as store, Store(database_url) as other:
+        async with store.write_lock():
+            waiting = asyncio.create_task(upgrade(other))
+            done, _ = await asyncio.wait([waiting], timeout=1)
+            assert not done
+        assert await waiting
+
+
 async def test_an_upgrade_in_a_process_of_its_own(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "run_migrations", None)  # not here
     async with Store(database_url) as store:
