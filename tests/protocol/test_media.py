@@ -30,7 +30,7 @@ JPEG = (
         (WEBP_LOSSLESS + b"\x00" * 9, (800, 600)), (JPEG, (800, 600)),
         (b"", None), (b"BM" + b"\x00" * 60, None), (PNG[:20], None), (b"\xff\xd8\xff", None), (JPEG[:100], None),
     ],
-    ids=["png", "gif", "webp-x", "webp-lossy", "webp-lossless", "jpeg", "none", "bmp", "cut-png", "cut-jpeg", "no-frame"],
+    ids=["png", "gif", "webp-x", "webp-lossy", "webp-lossless", "jpeg", "none", "bmp", "cut-png", "cut-jpeg", "bare"],
 )  # fmt: skip
 def test_the_size_is_read(image: bytes, size: tuple[int, int] | None) -> None:
     assert image_size(base64.b64encode(image).decode()) == size
