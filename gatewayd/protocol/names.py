@@ -53,7 +53,7 @@ def decode_id(client_id: str) -> str:
         provider_id = base64.b64decode(packed + "=" * (-len(packed) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         return client_id
-    return provider_id if encode_id(provider_id) == client_id else client_id
+    return provider_id if provider_id and encode_id(provider_id) == client_id else client_id
 
 
 def wire_id(client_id: str, rule: IdRule) -> str:

@@ -70,12 +70,8 @@ def _flatten_root(schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     forbidden = [key for key in (*_UNIONS, "enum", "not") if key in schema]
     if not forbidden:
         return schema, False
-    branches = [
-        branch
-        for key in _UNIONS
-        for branch in schema.get(key) or ()
-        if isinstance(schema.get(key), list) and isinstance(branch, dict)
-    ]
+    unions = [schema[key] for key in _UNIONS if isinstance(schema.get(key), list)]
+    branches = [branch for union in unions for branch in union if isinstance(branch, dict)]
     properties: dict[str, Any] = {}
     for part in (schema, *branches):
         if isinstance(found := part.get("properties"), dict):
