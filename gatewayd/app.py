@@ -16,11 +16,13 @@ from sanic.config import Config
 from gatewayd.api.context import App, Readiness, Services
 from gatewayd.api.routes import add_routes
 from gatewayd.config.live import Live
+from gatewayd.errors import StoreUnavailable
 from gatewayd.gateways import Snapshot
 from gatewayd.protocol.seal import Seal
 from gatewayd.relay import Record, Relay, Timing
 from gatewayd.settings import Settings
 from gatewayd.store import Store
+from gatewayd.store.journal import Journal
 from gatewayd.upstream import Upstreams
 
 log = logging.getLogger("gatewayd")
@@ -63,7 +65,7 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
         return Readiness(reasons, list(live.problems))
 
     app = create_api(lambda: live.current, secret_keys=secret_keys, readiness=readiness)
-    _follow_configuration(app, store, live)
+    _run_with(app, store, live, Journal(store))
     return app
 
 
@@ -91,14 +93,17 @@ def create_api(
     return app
 
 
-def _follow_configuration(app: App, store: Store, live: Live) -> None:
+def _run_with(app: App, store: Store, live: Live, journal: Journal) -> None:
+    """What runs beside the requests, from the server's start to its stop."""
+
     @app.before_server_start
     async def start(app: App) -> None:
+        loop = asyncio.get_running_loop()
         await store.connect()
         await live.refresh()
-        app.ctx.watcher = asyncio.get_running_loop().create_task(live.watch())
+        app.ctx.tasks = [loop.create_task(live.watch()), loop.create_task(journal.run())]
         with contextlib.suppress(RuntimeError, ValueError):  # only the main thread may; elsewhere polling does it
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, app, live)
+            loop.add_signal_handler(signal.SIGHUP, _reload, app, live)
 
     @app.after_server_start
     async def begin(app: App) -> None:
@@ -107,14 +112,16 @@ def _follow_configuration(app: App, store: Store, live: Live) -> None:
 
     @app.after_server_stop
     async def stop(app: App) -> None:
-        app.ctx.watcher.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await app.ctx.watcher
+        for task in app.ctx.tasks:
+            task.cancel()
+        await asyncio.gather(*app.ctx.tasks, return_exceptions=True)
+        with contextlib.suppress(StoreUnavailable):
+            await journal.flush()
         await store.disconnect()
 
 
 def _reload(app: App, live: Live) -> None:
-    app.ctx.reload = asyncio.get_running_loop().create_task(live.reload())
+    app.ctx.tasks.append(asyncio.get_running_loop().create_task(live.reload()))
 
 
 def log_record(record: Record) -> None:

@@ -4,6 +4,7 @@ error type, and `api.errors` is the only place that renders them.
     GatewaydError
       ConfigurationError    settings, YAML, database: told on stderr in one line, exit code 1
         StoreUnavailable      the database does not answer, or not as it should: worth another try later
+          RowRefused            the database works, but does not take this row
       ApiError              told to a client of the LLM surface
         InvalidRequest        400 invalid_request_error
         AuthenticationFailed  401 authentication_error
@@ -33,6 +34,10 @@ class ConfigurationError(GatewaydError):
 
 class StoreUnavailable(ConfigurationError):
     """The database does not answer, or not as it should. The text never holds the password."""
+
+
+class RowRefused(StoreUnavailable):
+    """The database works, but does not take this row: a constraint, a type, a range."""
 
 
 class ApiError(GatewaydError):

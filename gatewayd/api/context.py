@@ -36,8 +36,7 @@ class Services:
     relay: Relay
     readiness: Callable[[], Readiness]
     not_yet: str = "starting"
-    watcher: asyncio.Task[None] = field(init=False, repr=False)
-    reload: asyncio.Task[None] = field(init=False, repr=False)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list, repr=False)
 
     def begin(self) -> None:
         """From now on this process is ready."""

@@ -1,4 +1,4 @@
-"""One exchange: choose the model, translate, call the provider, answer, record.
+"""One exchange: choose the model, make an attempt, answer, record.
 
 Rules: no database, no lock, no task per chunk. The HTTP status is decided before the first byte: until then failures
 are raised, afterwards they are `error` events. One watcher per exchange keeps the clock: it ends what takes too long
@@ -14,24 +14,17 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-import orjson
-
 from gatewayd.errors import ApiError, NotFound, TimedOut, Unavailable, UpstreamFailed
 from gatewayd.gateways import ActiveGateway
 from gatewayd.protocol import sse
-from gatewayd.protocol.answer import Answer
-from gatewayd.protocol.chat.errors import read_error
-from gatewayd.protocol.chat.reader import ChatReader
-from gatewayd.protocol.chat.request import build_request
 from gatewayd.protocol.events import Event
 from gatewayd.protocol.fold import Fold
-from gatewayd.protocol.notes import Notes
 from gatewayd.protocol.seal import Seal
 from gatewayd.protocol.tokens import estimate_tokens
-from gatewayd.protocol.writer import Writer
+from gatewayd.relay.attempt import Attempt, Target
 from gatewayd.relay.record import Record
 from gatewayd.relay.timing import Timing
-from gatewayd.upstream import Call, Upstreams
+from gatewayd.upstream import Upstreams
 
 Emit = Callable[[list[Event]], Awaitable[None]]
 
@@ -57,7 +50,7 @@ class Relay:
 
     def __init__(
         self, upstreams: Upstreams, seal: Seal, record: Callable[[Record], None], timing: Timing | None = None
-    ):
+    ) -> None:
         self.upstreams = upstreams
         self.seal = seal
         self.record = record
@@ -68,7 +61,7 @@ class Relay:
         try:
             return Exchange(self, gateway, request, record)
         except ApiError as error:
-            close_record(record, error)
+            record.close(error)
             self.record(record)
             raise
 
@@ -77,55 +70,22 @@ class Exchange:
     def __init__(self, relay: Relay, gateway: ActiveGateway, request: dict[str, Any], record: Record) -> None:
         self._relay = relay
         self._timing = relay.timing
-        self._gateway = gateway
         self._record = record
-        self._notes = Notes()
-        if gateway.missing_secret is not None:
-            raise Unavailable(f"secret {gateway.missing_secret} is not set", should_retry=False)
-        route = gateway.gateway.route(request["model"])
-        if route is None:
-            raise NotFound(f"model: {request['model']}")
-        record.upstream_model = route.upstream_model or request["model"]
-        self._estimate = estimate_tokens(request)
-        self._context_window = route.context_window
-        chat = build_request(
-            request,
-            upstream_model=record.upstream_model,
-            dialect=gateway.dialect,
-            notes=self._notes,
-            max_output_tokens=route.max_output_tokens,
-            vision=route.vision,
-            server_tools=gateway.gateway.server_tools,
-            unseal=relay.seal.unseal,
-        )
-        self._body = orjson.dumps(chat.body)
-        self._may_think = chat.thinking
-        reader = ChatReader(gateway.dialect, lambda told: self._told_error(200, told), chat.stops)
-        writer = Writer(
-            message_id=f"msg_{secrets.token_hex(12)}",
-            model=request["model"],
-            input_tokens=self._estimate,
-            new_tool_id=lambda: f"toolu_{secrets.token_hex(12)}",
-            seal=relay.seal,
-            notes=self._notes,
-            used_tool_ids=chat.tool_ids,
-            tool_names=chat.tool_names,
-            single_call=chat.single_call,
-        )
-        self._answer = Answer(reader, writer, chat.local_stops)
-        self._call: Call | None = None
+        target = _choose(gateway, request["model"])
+        record.upstream_model = target.upstream_model
+        message_id = f"msg_{secrets.token_hex(12)}"
+        self._attempt = Attempt(target, request, relay.seal, estimate_tokens(request), message_id)
         self._reply: Reply | None = None
         self._committed = False
         self._sending_since: float | None = None
         self._expired: ApiError | None = None
         self._stalled = False  # the client takes nothing
         self._enough = False  # the answer is whole but for its usage, which does not come
-        self._began = self._last_piece = self._last_sent = time.monotonic()
-        self._finished_at: float | None = None
+        self._began = self._last_sent = time.monotonic()
 
     @property
     def notes(self) -> list[str]:
-        return self._notes.codes()
+        return self._attempt.notes.codes()
 
     async def message(self) -> dict[str, Any]:
         """The whole answer as a Message. Raises ApiError."""
@@ -146,14 +106,14 @@ class Exchange:
         error: ApiError | None = None
         try:
             await self._bounded(emit)
-            error = self._answer.error
+            error = self._attempt.answer.error
         except ApiError as raised:
             error = raised
             if self._stalled and self._reply is not None:
                 self._record.outcome = "client_closed"
                 self._reply.abort()
             elif self._committed:
-                await self._send(self._answer.fail(raised))
+                await self._send(self._attempt.answer.fail(raised))
             else:
                 raise
         except asyncio.CancelledError:
@@ -165,57 +125,29 @@ class Exchange:
             raise error
 
     async def _bounded(self, emit: Emit) -> None:
-        """Runs the exchange under the watcher's eyes and closes the upstream."""
+        """Runs the attempt under the watcher's eyes and closes it."""
         try:
             async with asyncio.timeout(None) as scope:
                 watcher = asyncio.get_running_loop().create_task(self._watch(scope))
                 try:
-                    await self._run(emit)
+                    async for events in self._attempt.events(self._relay.upstreams):
+                        await self._emit(emit, events)
                 finally:
                     watcher.cancel()
-                    if self._call is not None:
-                        self._call.close(whole=self._answer.whole)
+                    self._attempt.close()
         except TimeoutError:
             if self._enough:
-                await self._emit(emit, self._answer.finish())
+                await self._emit(emit, self._attempt.answer.finish())
             elif self._expired is not None:
                 raise self._expired from None
             else:
                 raise UpstreamFailed("the connection to the provider was lost") from None
 
-    async def _run(self, emit: Emit) -> None:
-        call = self._call = await self._relay.upstreams.open(self._gateway, self._body)
-        if not 200 <= call.status < 300:
-            raise await self._refusal(call)
-        answer = self._answer
-        async for piece in call.pieces():
-            self._last_piece = time.monotonic()
-            events = answer.feed(piece)
-            if events:
-                await self._emit(emit, events)
-            if answer.ended:
-                return
-            if answer.finished and self._finished_at is None:
-                self._finished_at = self._last_piece
-        await self._emit(emit, answer.finish())
-
     async def _emit(self, emit: Emit, events: list[Event]) -> None:
         if self._record.ttft_ms is None and events:
             self._record.ttft_ms = int((time.monotonic() - self._began) * 1000)
-        if self._answer.error is None or self._committed:
+        if self._attempt.answer.error is None or self._committed:
             await emit(events)
-
-    async def _refusal(self, call: Call) -> ApiError:
-        if call.status < 400:
-            return UpstreamFailed(
-                f"the provider answered with a redirect (status {call.status}), which is not followed"
-            )
-        return self._told_error(call.status, await call.read_error(), call.header("retry-after"))
-
-    def _told_error(self, status: int, told: Any, retry_after: str | None = None) -> ApiError:
-        return read_error(
-            status, told, context_window=self._context_window, estimate=self._estimate, retry_after=retry_after
-        )
 
     async def _send(self, events: list[Event]) -> None:
         """One send for all events of one read."""
@@ -232,8 +164,9 @@ class Exchange:
         while True:
             await asyncio.sleep(self._timing.tick)
             now = time.monotonic()
+            finished_at = self._attempt.finished_at
             self._expired = self._overdue(now)
-            self._enough = self._finished_at is not None and now - self._finished_at >= self._timing.usage
+            self._enough = finished_at is not None and now - finished_at >= self._timing.usage
             if self._expired is not None or self._enough:
                 scope.reschedule(asyncio.get_running_loop().time())
                 return
@@ -241,44 +174,46 @@ class Exchange:
                 await self._break_silence(now)
 
     def _overdue(self, now: float) -> ApiError | None:
-        limits = self._gateway.gateway.upstream.timeouts
+        limits = self._attempt.target.gateway.gateway.upstream.timeouts
         if now - self._began >= limits.total:
             return TimedOut(f"the answer took longer than {limits.total:g} s in all")
         if self._record.ttft_ms is None and now - self._began >= limits.first_byte:
             return TimedOut(f"the provider sent nothing for {limits.first_byte:g} s")
-        if self._record.ttft_ms is not None and now - self._last_piece >= limits.idle and self._sending_since is None:
-            return TimedOut(f"the provider fell silent for {limits.idle:g} s")
         if self._sending_since is not None and now - self._sending_since >= self._timing.write_stall:
             self._stalled = True
             return TimedOut("the client stopped reading")
+        silent = now - self._attempt.last_piece >= limits.idle
+        if silent and self._record.ttft_ms is not None and self._sending_since is None:
+            return TimedOut(f"the provider fell silent for {limits.idle:g} s")
         return None
 
     async def _break_silence(self, now: float) -> None:
         if not self._committed:
             if now - self._began >= self._timing.commit:
-                await self._send(self._answer.start())
+                await self._send(self._attempt.answer.start())
             return
         if now - self._last_sent >= self._timing.ping:
-            hold = self._may_think and now - self._last_piece >= self._timing.hold
-            events = self._answer.keep_alive(open_thinking=hold)
+            hold = self._attempt.may_think and now - self._attempt.last_piece >= self._timing.hold
+            events = self._attempt.answer.keep_alive(open_thinking=hold)
             if events:
                 await self._send(events)
 
     def _close_record(self, error: ApiError | None) -> None:
-        record, usage = self._record, self._answer.usage
-        if usage is not None:
-            record.input_tokens, record.cache_read, record.cache_write, record.output_tokens = usage
+        record, answer = self._record, self._attempt.answer
+        if answer.usage is not None:
+            record.input_tokens, record.cache_read, record.cache_write, record.output_tokens = answer.usage
         record.notes = self.notes
         if error is None and record.outcome != "client_closed":
-            record.outcome, record.status, record.stop_reason = "ok", 200, self._answer.stop_reason
-        close_record(record, error, committed=self._committed)
+            record.outcome, record.stop_reason = "ok", answer.stop_reason
+        record.close(error, committed=self._committed or error is None)
         self._relay.record(record)
 
 
-def close_record(record: Record, error: ApiError | None, *, committed: bool = False) -> None:
-    record.duration_ms = int(time.time() * 1000) - record.started_at
-    if committed:
-        record.status = 200
-    if error is not None:
-        record.error_type, record.error = error.type, error.message
-        record.status = record.status or error.status
+def _choose(gateway: ActiveGateway, model: str) -> Target:
+    """Raises Unavailable where the gateway lacks its secret, NotFound where its model map has no row for the model."""
+    if gateway.missing_secret is not None:
+        raise Unavailable(f"secret {gateway.missing_secret} is not set", should_retry=False)
+    route = gateway.gateway.route(model)
+    if route is None:
+        raise NotFound(f"model: {model}")
+    return Target(gateway, route, route.upstream_model or model, gateway.dialect)

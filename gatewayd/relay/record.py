@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from gatewayd.errors import ApiError
 
 Outcome = Literal["ok", "error", "client_closed"]
 
@@ -32,6 +35,13 @@ class Record:
     cache_write: int | None = None
     output_tokens: int | None = None
     notes: list[str] = field(default_factory=list)
+
+    def close(self, error: ApiError | None, *, committed: bool = False) -> None:
+        """The exchange has ended. `committed`: status 200 had been sent, whatever came after it."""
+        self.duration_ms = int(time.time() * 1000) - self.started_at
+        if error is not None:
+            self.error_type, self.error = error.type, error.message
+        self.status = 200 if committed else error.status if error is not None else 0
 
     def fields(self) -> dict[str, Any]:
         """What there is to log, without the empty fields."""

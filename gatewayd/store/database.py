@@ -138,6 +138,13 @@ class Store:
                     yield session
 
     @asynccontextmanager
+    async def write(self) -> AsyncIterator[Session]:
+        """One transaction that a power cut may undo (a crash of the program cannot). It takes no lock on PostgreSQL."""
+        begin = "BEGIN IMMEDIATE" if self.address.engine == "sqlite" else "BEGIN"
+        async with self.session() as session, _transaction(session, begin):
+            yield session
+
+    @asynccontextmanager
     async def change_probe(self) -> AsyncIterator[Callable[[], Awaitable[int]]]:
         """A cheap function to poll: its number differs after a configuration change (SQLite: after any commit)."""
         if self.address.engine == "sqlite":

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlite3 import Error as SQLiteError
 from typing import Any
 
-from gatewayd.errors import ConfigurationError, StoreUnavailable
+from gatewayd.errors import ConfigurationError, RowRefused, StoreUnavailable
 from gatewayd.store.urls import Address
 
 _NO_TABLES = "has no tables of gatewayd yet; run: gatewayd db upgrade"
@@ -47,7 +47,14 @@ def mapped(address: Address) -> Iterator[None]:
         reason = _sqlite_reason(error) if address.engine == "sqlite" else _postgresql_reason(error)
         if reason is None:
             raise
-        raise StoreUnavailable(f"{address.shown} {reason}") from error
+        kind = RowRefused if _refuses_row(error) else StoreUnavailable
+        raise kind(f"{address.shown} {reason}") from error
+
+
+def _refuses_row(error: BaseException) -> bool:
+    """By name, over both drivers' trees: IntegrityError, and what their standard calls data exceptions."""
+    names = {kind.__name__ for kind in type(_innermost(error)).__mro__}
+    return bool(names & {"IntegrityError", "IntegrityConstraintViolationError", "DataError"})
 
 
 def _sqlite_reason(error: BaseException) -> str | None:

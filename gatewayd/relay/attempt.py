@@ -1,0 +1,108 @@
+"""One attempt: a request translated for one provider's dialect, its call, and the answer so far.
+
+An exchange makes one attempt, or several one after another while nothing of an answer has come out; all of them share
+the message id, and a `message_start` that has been sent is not sent again.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from gatewayd.errors import ApiError, UpstreamFailed
+from gatewayd.gateways import ActiveGateway, ModelRoute
+from gatewayd.protocol.answer import Answer
+from gatewayd.protocol.chat.dialects import Dialect
+from gatewayd.protocol.chat.errors import read_error
+from gatewayd.protocol.chat.reader import ChatReader
+from gatewayd.protocol.chat.request import build_request
+from gatewayd.protocol.events import Event
+from gatewayd.protocol.notes import Notes
+from gatewayd.protocol.seal import Seal
+from gatewayd.protocol.writer import Writer
+from gatewayd.upstream import Call, Upstreams
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where an attempt goes: a gateway, the row of its model map, the dialect as it is known by now."""
+
+    gateway: ActiveGateway
+    route: ModelRoute
+    upstream_model: str
+    dialect: Dialect
+
+
+class Attempt:
+    """request: the client's, validated; estimate: its input tokens; message_id: the exchange's."""
+
+    def __init__(self, target: Target, request: dict[str, Any], seal: Seal, estimate: int, message_id: str) -> None:
+        self.target = target
+        self.notes = Notes()
+        self._estimate = estimate
+        chat = build_request(
+            request,
+            upstream_model=target.upstream_model,
+            dialect=target.dialect,
+            notes=self.notes,
+            max_output_tokens=target.route.max_output_tokens,
+            vision=target.route.vision,
+            server_tools=target.gateway.gateway.server_tools,
+            unseal=seal.unseal,
+        )
+        self.may_think = chat.thinking
+        self._body = orjson.dumps(chat.body)
+        reader = ChatReader(target.dialect, lambda told: self._told_error(200, told), chat.stops)
+        writer = Writer(
+            message_id=message_id,
+            model=request["model"],
+            input_tokens=estimate,
+            new_tool_id=lambda: f"toolu_{secrets.token_hex(12)}",
+            seal=seal,
+            notes=self.notes,
+            used_tool_ids=chat.tool_ids,
+            tool_names=chat.tool_names,
+            single_call=chat.single_call,
+        )
+        self.answer = Answer(reader, writer, chat.local_stops)
+        self.call: Call | None = None
+        self.last_piece = time.monotonic()  # when the provider was last heard
+        self.finished_at: float | None = None  # when the finish_reason came: only usage may follow
+
+    async def events(self, upstreams: Upstreams) -> AsyncIterator[list[Event]]:
+        """Calls the provider; yields the events of each read that has any. Raises ApiError."""
+        call = self.call = await upstreams.open(self.target.gateway, self._body)
+        if not 200 <= call.status < 300:
+            raise await self._refusal(call)
+        answer = self.answer
+        async for piece in call.pieces():
+            self.last_piece = time.monotonic()
+            events = answer.feed(piece)
+            if events:
+                yield events
+            if answer.ended:
+                return
+            if answer.finished and self.finished_at is None:
+                self.finished_at = self.last_piece
+        yield answer.finish()
+
+    def close(self) -> None:
+        """Gives the call up, whatever state it is in. Never waits."""
+        if self.call is not None:
+            self.call.close(whole=self.answer.whole)
+
+    async def _refusal(self, call: Call) -> ApiError:
+        if call.status < 400:
+            return UpstreamFailed(
+                f"the provider answered with a redirect (status {call.status}), which is not followed"
+            )
+        return self._told_error(call.status, await call.read_error(), call.header("retry-after"))
+
+    def _told_error(self, status: int, told: Any, retry_after: str | None = None) -> ApiError:
+        window = self.target.route.context_window
+        return read_error(status, told, context_window=window, estimate=self._estimate, retry_after=retry_after)
