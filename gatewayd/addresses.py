@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Literal
 
 Address = IPv4Address | IPv6Address
+Network = Literal["local", "public"]
 
 _NEVER = tuple(
     ip_network(text)
@@ -37,6 +39,15 @@ def refused_host(host: str) -> bool:
 def is_never_allowed(address: Address) -> bool:
     inner = _embedded(address)
     return any(inner.version == network.version and inner in network for network in _NEVER)
+
+
+def may_be_dialled(host: str, network: Network) -> bool:
+    """Whether an address, as a resolver or a URL gives it, is allowed: `local`: any but the ones never allowed;
+    `public`: only addresses that the whole Internet can route to. False for a name."""
+    address = literal_address(host)
+    if address is None or is_never_allowed(address):
+        return False
+    return network == "local" or _embedded(address).is_global
 
 
 def literal_address(host: str) -> Address | None:

@@ -13,6 +13,7 @@ import sanic_ext  # noqa: F401
 from sanic import Sanic
 from sanic.config import Config
 
+from gatewayd.addresses import Network
 from gatewayd.api.context import App, Readiness, Services
 from gatewayd.api.routes import add_routes
 from gatewayd.config.live import Live
@@ -34,6 +35,7 @@ _SERVER = {
     "RESPONSE_TIMEOUT": 1200,
     "REQUEST_TIMEOUT": 120,
     "KEEP_ALIVE_TIMEOUT": 75,
+    # of what is read and thrown away behind a refusal, so that the client gets to see it
     "REQUEST_MAX_SIZE": 40 * 1024 * 1024,
     "REQUEST_MAX_HEADER_SIZE": 16384,
     "GRACEFUL_SHUTDOWN_TIMEOUT": 5,
@@ -64,7 +66,9 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
         reasons = [reason for reason in (app.ctx.not_yet, live.database_problem) if reason]
         return Readiness(reasons, list(live.problems))
 
-    app = create_api(lambda: live.current, secret_keys=secret_keys, readiness=readiness)
+    app = create_api(
+        lambda: live.current, secret_keys=secret_keys, readiness=readiness, network=settings.upstream_network
+    )
     _run_with(app, store, live, Journal(store))
     return app
 
@@ -76,10 +80,11 @@ def create_api(
     readiness: Callable[[], Readiness] = Readiness,
     record: Callable[[Record], None] | None = None,
     timing: Timing | None = None,
+    network: Network = "local",
     name: str = "gatewayd",
 ) -> App:
     """The LLM surface over any source of snapshots. `name`: Sanic wants it to be unique in the process."""
-    upstreams = Upstreams()
+    upstreams = Upstreams(network)
     relay = Relay(upstreams, Seal(secret_keys), record or log_record, timing)
     config = Config(env_prefix="GATEWAYD_SANIC_")  # nothing is read from SANIC_*: settings.py is the only reader
     config.update(_SERVER)

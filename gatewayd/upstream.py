@@ -1,9 +1,9 @@
 """The HTTP client: opens a call to a provider, yields the answer's bytes, maps foreign errors. Only it sees httpx.
 
 Rules: one connection pool per gateway, so that no answer can reach another gateway; no cookies, no redirects, no
-proxies from the environment; the key only in its header, to its own record's origin; a pooled connection is looked at
-before it is reused; closing happens in a task of its own, because the caller may be cancelled at any moment. Time
-limits are the caller's, except for connecting.
+proxies from the environment; the key only in its header, to its own record's origin; an address is checked when it is
+dialled, a pooled connection before it is reused; closing happens in a task of its own, because the caller may be
+cancelled at any moment. Time limits are the caller's, except for connecting.
 
     httpx or aiohttp error                        becomes
     DNS, TLS                                      UpstreamFailed, should_retry False
@@ -16,9 +16,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import select
+import socket
 import ssl
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
@@ -26,6 +28,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from httpx_aiohttp import AiohttpTransport
 
 from gatewayd import __version__
+from gatewayd.addresses import Network, literal_address, may_be_dialled
 from gatewayd.errors import ApiError, TimedOut, UpstreamFailed
 from gatewayd.gateways import ActiveGateway
 
@@ -97,7 +100,8 @@ class Call:
 class Upstreams:
     """The connection pools of all gateways."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network = "local") -> None:
+        self._network: Network = network
         self._transports: dict[str, AiohttpTransport] = {}
         self._tls: ssl.SSLContext | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -105,6 +109,9 @@ class Upstreams:
     async def open(self, gateway: ActiveGateway, body: bytes) -> Call:
         """POSTs a Chat Completions body (JSON); -> the answer once its headers have come."""
         upstream = gateway.gateway.upstream
+        host = urlsplit(upstream.base_url).hostname or ""
+        if literal_address(host) is not None and not may_be_dialled(host, self._network):
+            raise _mapped(AddressRefused(host))  # no resolver is asked about a literal
         url = upstream.base_url + "/chat/completions"
         headers = {
             "Content-Type": "application/json",
@@ -144,7 +151,8 @@ class Upstreams:
             limit=0,  # streams are long: a limit would queue them behind each other
             keepalive_timeout=KEEPALIVE_SECONDS,
             ssl=self._tls,
-            ttl_dns_cache=30,
+            resolver=PolicyResolver(self._network),
+            use_dns_cache=False,  # a name is resolved and checked for each new connection
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -153,6 +161,30 @@ class Upstreams:
             auto_decompress=False,
             skip_auto_headers=("User-Agent",),
         )
+
+
+class PolicyResolver(aiohttp.abc.AbstractResolver):
+    """Resolves names and keeps only the addresses that may be dialled: what is checked is what is dialled."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[aiohttp.abc.ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        allowed = [result for result in found if may_be_dialled(result["host"], self._network)]
+        if not allowed:
+            raise AddressRefused(host)
+        return allowed
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+class AddressRefused(OSError):
+    """All addresses of a host are ones that are never dialled, or not in this network mode."""
 
 
 class CheckedConnector(aiohttp.TCPConnector):
@@ -191,6 +223,8 @@ def _mapped_errors() -> Iterator[None]:
 
 def _mapped(error: BaseException) -> ApiError:
     """By aiohttp's class: the transport's names mislead (a refused connection arrives as a timeout)."""
+    if isinstance(error, AddressRefused) or isinstance(getattr(error, "os_error", None), AddressRefused):
+        return UpstreamFailed("the provider's address is one that this gateway never calls", should_retry=False)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return UpstreamFailed(f"the provider's host {error.host} cannot be resolved", should_retry=False)
     if isinstance(error, aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch | ssl.SSLError):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import orjson
 import pytest
 
-from tests.relay.conftest import serve
-from tests.relay.provider import Exchange, completion
+from gatewayd.addresses import Network
+from gatewayd.errors import UpstreamFailed
+from gatewayd.upstream import Upstreams
+from tests.relay.conftest import active, serve
+from tests.relay.provider import Exchange, Provider, completion
 
 
 async def answer(exchange: Exchange) -> None:
@@ -74,3 +78,44 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with serve(answer) as served:
         assert (await served.post()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("169.254.169.254", "local"), ("[fe80::1]", "local"), ("0.0.0.0", "local"),
+        ("[::ffff:169.254.169.254]", "local"),
+        ("127.0.0.1", "public"), ("localhost", "public"), ("10.1.2.3", "public"), ("2130706433", "public"),
+    ],
+)  # fmt: skip
+async def test_addresses_that_may_not_be_dialled_are_not(host: str, network: Network) -> None:
+    async with Provider(answer) as provider:
+        port = provider.url.split(":")[2].split("/")[0]
+        gateway = active(base_url="http://127.0.0.1:1/v1")
+        # past the check at save, as a record of an older version could be
+        upstream = gateway.gateway.upstream.model_copy(update={"base_url": f"http://{host}:{port}/v1"})
+        gateway = replace(gateway, gateway=gateway.gateway.model_copy(update={"upstream": upstream}))
+        upstreams = Upstreams(network)
+        with pytest.raises(UpstreamFailed, match="never calls") as refused:
+            await upstreams.open(gateway, b"{}")
+        assert refused.value.should_retry is False
+        assert provider.exchanges == []
+        await upstreams.close()
+
+
+async def test_a_name_is_checked_by_the_address_that_it_resolves_to_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = iter(["127.0.0.1", "169.254.169.254"])
+
+    async def rebind(_self: object, host: str, port: int = 0, family: int = 0) -> list[dict]:
+        return [{"hostname": host, "host": next(addresses), "port": port, "family": 2, "proto": 0, "flags": 0}]
+
+    async def close_each(exchange: Exchange) -> None:
+        await exchange.json(completion(), headers="Connection: close\r\n")
+
+    monkeypatch.setattr("aiohttp.ThreadedResolver.resolve", rebind)
+    async with serve(close_each) as served:
+        gateway = served.snapshot.gateways["g"].gateway
+        port = served.provider.url.split(":")[2].split("/")[0]
+        upstream = gateway.upstream.model_copy(update={"base_url": f"http://provider.test:{port}/v1"})
+        served.swap(gateway=gateway.model_copy(update={"upstream": upstream}))
+        assert [(await served.post()).status_code for _ in range(2)] == [200, 502]

@@ -20,6 +20,7 @@ from typing import Any
 import click
 from sanic import Sanic
 
+from gatewayd.api.connection import Connection
 from gatewayd.app import create_app
 from gatewayd.cli.runtime import say
 from gatewayd.cli.serve import listen
@@ -96,7 +97,7 @@ async def _create_gateway(settings: Settings) -> Any:
 @asynccontextmanager
 async def _serving(app: Sanic[Any, Any], listener: socket.socket) -> Any:
     """Serves an application inside the running event loop."""
-    server = await app.create_server(sock=listener, return_asyncio_server=True)
+    server = await app.create_server(sock=listener, protocol=Connection, return_asyncio_server=True)
     assert server is not None
     await server.startup()
     await server.before_start()

@@ -12,6 +12,7 @@ import click
 from sanic import Sanic
 from sanic.worker.loader import AppLoader
 
+from gatewayd.api.connection import Connection
 from gatewayd.api.context import App
 from gatewayd.app import create_app
 from gatewayd.cli.runtime import read_settings, say
@@ -50,12 +51,14 @@ def serve(host: str | None, port: int | None, workers: int, config_dir: Path | N
     announce(settings, store, live, started)
     factory = partial(_create_app, settings, secret_keys)
     if workers == 1:
-        factory().run(sock=listener, single_process=True, motd=False)
+        factory().run(sock=listener, protocol=Connection, single_process=True, motd=False)
     else:
         listener.close()
         loader = AppLoader(factory=factory)
         app = loader.load()
-        app.prepare(host=settings.host, port=settings.port, workers=workers, backlog=BACKLOG, motd=False)
+        app.prepare(
+            host=settings.host, port=settings.port, workers=workers, backlog=BACKLOG, protocol=Connection, motd=False
+        )
         Sanic.serve(primary=app, app_loader=loader)
 
 

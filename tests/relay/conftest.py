@@ -15,6 +15,7 @@ import httpx
 import orjson
 import pytest
 
+from gatewayd.api.connection import Connection
 from gatewayd.app import create_api
 from gatewayd.gateways import ActiveGateway, Gateway, Snapshot
 from gatewayd.relay import Record, Timing
@@ -87,7 +88,7 @@ async def serve(script: Script, *, timing: Timing = QUICK, **upstream: Any) -> A
         )
         app.config.TOUCHUP = False  # it rewrites the server for one application; several in a process then fail
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        server = await app.create_server(sock=listener, return_asyncio_server=True)
+        server = await app.create_server(sock=listener, protocol=Connection, return_asyncio_server=True)
         assert server is not None
         await server.startup()
         await server.before_start()
