@@ -42,7 +42,7 @@ class Dialect:
       prefill_flag          key set to true on a last assistant message, where the provider wants one
       thinking_replay       assistant field in which earlier thinking goes back; `none`: it is dropped
       thinking_placeholder  value of that field where the thinking is lost; None: the field is left out
-      thought_signatures    Gemini's signatures go back on their tool calls
+      thought_signatures    Gemini's signatures go back on their tool calls, a stand-in where they are lost
       tool_ids              which tool-call ids are accepted
 
     Tools
@@ -308,7 +308,6 @@ _ROWS = (
         hosts=("api.x.ai", ".api.x.ai"),
         response_format="json_schema",
         late_system=True,
-        thinking_replay="reasoning_content",
     ),
     Dialect(
         name="gemini",

@@ -12,6 +12,8 @@ from gatewayd.protocol.chat.dialects import Dialect
 from gatewayd.protocol.chat.target import Target
 from gatewayd.protocol.names import decode_id
 
+# Google's own stand-in for calls that another model made: https://ai.google.dev/gemini-api/docs/thought-signatures
+_NO_SIGNATURE = "skip_thought_signature_validator"
 _RANKS = ("minimal", "low", "medium", "high", "xhigh", "max")
 
 
@@ -162,6 +164,9 @@ def _return_signatures(packed: list[dict[str, Any]], calls: dict[str, dict[str, 
         signature = signatures.get(client_id) or signatures.get(decode_id(client_id))
         if isinstance(signature, str):
             call["extra_content"] = {"google": {"thought_signature": signature}}
+    if calls and not any("extra_content" in call for call in calls.values()):
+        first = next(iter(calls.values()))  # of parallel calls only the first is signed
+        first["extra_content"] = {"google": {"thought_signature": _NO_SIGNATURE}}
 
 
 def _list_of(value: Any) -> list[Any]:

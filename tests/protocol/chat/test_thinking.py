@@ -176,6 +176,14 @@ def test_thought_signatures_go_back_on_their_calls(key: str) -> None:
     assert built.codes == []
 
 
+@pytest.mark.parametrize("blocks", [(), (thought("t", "foreign"),)])
+def test_calls_whose_signature_is_lost_carry_googles_stand_in_on_the_first(blocks: tuple[dict[str, Any], ...]) -> None:
+    built = build([user("a"), assistant(*blocks, call("t1"), call("t2"))], dialect="gemini")
+    first, second = built.messages[1]["tool_calls"]
+    assert first["extra_content"] == {"google": {"thought_signature": "skip_thought_signature_validator"}}
+    assert "extra_content" not in second
+
+
 def test_nothing_is_unsealed_for_a_dialect_that_has_no_use_for_it() -> None:
     def refuse(_signature: str) -> None:
         raise AssertionError("unsealed")
