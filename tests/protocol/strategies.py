@@ -39,10 +39,19 @@ def document_block() -> st.SearchStrategy[dict[str, Any]]:
     )  # fmt: skip
 
 
+def search_result() -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(
+        lambda title, content: {"type": "search_result", "title": title, "content": content},
+        TEXT | st.none(),
+        st.lists(text_block(), max_size=2),
+    )
+
+
 INNER = st.one_of(
     text_block(),
     image_block(),
     document_block(),
+    search_result(),
     st.builds(lambda name: {"type": "tool_reference", "tool_name": name}, NAMES),
 )
 
@@ -92,12 +101,14 @@ def with_unique_calls(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def user_message() -> st.SearchStrategy[dict[str, Any]]:
-    blocks = st.lists(st.one_of(text_block(), tool_result(), image_block(), document_block()), max_size=5)
+    blocks = st.lists(
+        st.one_of(text_block(), tool_result(), image_block(), document_block(), search_result()), max_size=5
+    )
     return st.builds(lambda content: {"role": "user", "content": content}, TEXT | blocks)
 
 
 def assistant_message() -> st.SearchStrategy[dict[str, Any]]:
-    blocks = st.lists(st.one_of(text_block(), tool_use(), thinking()), max_size=5)
+    blocks = st.lists(st.one_of(text_block(), tool_use(), thinking(), document_block(), image_block()), max_size=5)
     return st.builds(lambda content: {"role": "assistant", "content": content}, TEXT | blocks)
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.errors import InvalidRequest
-from gatewayd.protocol.anthropic import MAX_DEPTH, parse_request
+from gatewayd.protocol.anthropic import parse_request
+from gatewayd.protocol.shapes import MAX_DEPTH
 
 MINIMAL = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
 

@@ -90,8 +90,7 @@ def _image(block: dict[str, Any], target: Target) -> Part:
 
 def _search_result(block: dict[str, Any], place: str, target: Target) -> Iterator[Part]:
     heading = " ".join(text for text in (block.get("title"), block.get("source")) if text)
-    if heading:
-        yield text_part(f"Search result: {heading}")
+    yield text_part(f"Search result: {heading}".rstrip())
     yield from build_parts(places(block["content"], f"{place}.content"), target)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatewayd.protocol.chat.dialects import Dialect
+from gatewayd.protocol.chat.dialect import Dialect
 from gatewayd.protocol.chat.target import Target
 from gatewayd.protocol.names import decode_id
 

@@ -137,6 +137,7 @@ def test_a_refused_key_is_the_gateways_trouble_and_is_not_retried(status: int, b
         (402, error("Insufficient Balance")),
         (429, error("You exceeded your current quota, please check your plan.", code="insufficient_quota")),
         (403, error("Your account balance is too low")),
+        (403, error("Key limit exceeded (total limit). Manage it in the settings.", code=403)),
         (400, error("Your credit balance is too low to access the API")),
         (429, error("x", code="exceeded_current_quota_error")),
     ],
