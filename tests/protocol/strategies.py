@@ -3,6 +3,8 @@ confused clients send (orphan results, unanswered calls, late system messages, e
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import strategies as st
@@ -188,3 +190,29 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     if request.get("tools") and draw(st.booleans()):
         request["tool_choice"] = _choose(draw, request["tools"])
     return request
+
+
+@st.composite
+def spoilt_requests(draw: st.DrawFn) -> Any:
+    """A request with one value somewhere inside replaced by any JSON, or taken out."""
+    request = copy.deepcopy(draw(requests()))
+    path = draw(st.sampled_from(list(_paths(request))))
+    parent = request
+    for step in path[:-1]:
+        parent = parent[step]
+    if draw(st.booleans()):
+        parent[path[-1]] = draw(JSON)
+    else:
+        del parent[path[-1]]
+    return request
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _paths(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _paths(item, (*path, index))

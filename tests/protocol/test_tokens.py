@@ -110,3 +110,7 @@ def test_a_pdf_counts_by_its_pages() -> None:
         return {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": data}}
 
     assert estimate(document(3)) == pytest.approx(3 * estimate(document(1)), rel=0.02)
+
+
+def test_a_tool_without_a_name_is_survived() -> None:
+    assert estimate(text("hi"), tools=[{"type": "new_tool", "input_schema": {}}]) > 1
