@@ -174,6 +174,13 @@ def _tool_result(block: Any, place: str) -> None:
         _block_content(content, f"{place}.tool_result.content")
 
 
+def _tool_addition(block: Any, place: str) -> None:
+    """A tool that a system message brings in mid-conversation; by name, or defined like those of `tools`."""
+    tool = block.get("tool")
+    if isinstance(tool, dict) and isinstance(definition := tool.get("definition"), dict):
+        _tool(definition, f"{place}.tool.definition")
+
+
 # type -> (roles that may hold it, check). `inner` is the content of a tool_result or a document.
 _BLOCKS: dict[str, tuple[frozenset[str], Check]] = {
     "text": (frozenset({"user", "assistant", "system", "inner"}), object_with(text=check_string)),
@@ -189,6 +196,7 @@ _BLOCKS: dict[str, tuple[frozenset[str], Check]] = {
         _tool_result,
     ),
     "tool_reference": (frozenset({"user", "inner"}), object_with(tool_name=check_name)),
+    "tool_addition": (frozenset({"system", "user", "assistant", "inner"}), _tool_addition),
     "thinking": (frozenset({"assistant"}), object_with(thinking=check_string, signature_=check_string)),
     "redacted_thinking": (frozenset({"assistant"}), object_with(data=check_string)),
 }
@@ -261,7 +269,7 @@ def _tools(value: Any, place: str) -> None:
 def _tool(tool: Any, place: str) -> None:
     check_object(tool, place)
     if (kind := tool.get("type")) is not None:
-        check_string(kind, f"{place}.type")
+        check_name(kind, f"{place}.type")
     if kind in (None, "custom"):
         _CUSTOM_TOOL(tool, place)
         if tool.get("input_schema") is None and not tool.get("defer_loading"):
@@ -271,7 +279,7 @@ def _tool(tool: Any, place: str) -> None:
 
 
 _CUSTOM_TOOL = object_with(name=check_name, description_=check_string, input_schema_=check_shallow)
-_SERVER_TOOL = object_with(name_=check_name, input_schema_=check_shallow)
+_SERVER_TOOL = object_with(name_=check_name, description_=check_string, input_schema_=check_shallow)
 
 
 def _tool_choice(value: Any, place: str) -> None:

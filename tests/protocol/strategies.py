@@ -117,7 +117,18 @@ def assistant_message() -> st.SearchStrategy[dict[str, Any]]:
 def system_message() -> st.SearchStrategy[dict[str, Any]]:
     return st.builds(
         lambda content: {"role": "system", "content": content, "output_config": {"effort": "low"}},
-        TEXT | st.lists(text_block(), max_size=2),
+        TEXT | st.lists(text_block() | tool_change(), max_size=2),
+    )
+
+
+def tool_change() -> st.SearchStrategy[dict[str, Any]]:
+    definition = st.builds(lambda name: {"name": name, "description": "d", "input_schema": {"type": "object"}}, NAMES)
+    tool = st.one_of(
+        st.builds(lambda name: {"type": "tool_reference", "name": name}, NAMES),
+        st.builds(lambda inner: {"type": "tool_definition", "definition": inner}, definition),
+    )
+    return st.builds(
+        lambda kind, inner: {"type": kind, "tool": inner}, st.sampled_from(["tool_addition", "tool_removal"]), tool
     )
 
 

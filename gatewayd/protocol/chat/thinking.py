@@ -67,23 +67,27 @@ def _reasoning(
     if wants is None:
         return {}
     if not wants:
-        return {"reasoning": {"enabled": False} if target.dialect.thinking_off else {"effort": _lowest(target)}}
-    budget = request["thinking"].get("budget_tokens")
-    if budget and "effort" not in (request.get("output_config") or {}) and (limit is None or budget < limit):
+        return {"reasoning": {"enabled": False}} if target.dialect.thinking_off else _lowest(target, "reasoning")
+    budget, effort = request["thinking"].get("budget_tokens"), (request.get("output_config") or {}).get("effort")
+    if budget and effort is None and (limit is None or budget < limit):
         return {"reasoning": {"max_tokens": budget}}
     return {"reasoning": {"effort": level} if level else {"enabled": True}}
 
 
 def _reasoning_effort(target: Target, wants: bool | None, level: str | None) -> dict[str, Any]:
     if wants is False:
-        return {"reasoning_effort": "none" if target.dialect.thinking_off else _lowest(target)}
+        return {"reasoning_effort": "none"} if target.dialect.thinking_off else _lowest(target, "reasoning_effort")
     return {"reasoning_effort": level} if level else {}
 
 
-def _lowest(target: Target) -> str:
-    lowest = target.dialect.effort_levels[0] if target.dialect.effort_levels else "low"
+def _lowest(target: Target, field: str) -> dict[str, Any]:
+    """The nearest to off where there is no off."""
+    if not target.dialect.effort_levels:
+        target.notes.add("thinking.dropped", "the provider cannot turn it off")
+        return {}
+    lowest = target.dialect.effort_levels[0]
     target.notes.add("thinking.lowered", f"the provider cannot turn it off: effort {lowest}")
-    return lowest
+    return {field: {"effort": lowest} if field == "reasoning" else lowest}
 
 
 def _level(request: dict[str, Any], target: Target) -> str | None:

@@ -83,6 +83,13 @@ def test_mandatory_reasoning_is_lowered_instead_of_disabled() -> None:
     assert build("hi", dialect=row, thinking=OFF).body["reasoning"] == {"effort": "low"}
 
 
+def test_without_efforts_mandatory_reasoning_is_left_alone() -> None:
+    row = DIALECTS["openai-reasoning"].with_capabilities({"effort_levels": []})
+    built = build("hi", dialect=row, thinking=OFF)
+    assert "reasoning_effort" not in built.body
+    assert built.codes == ["thinking.dropped"]
+
+
 @pytest.mark.parametrize(("thinking", "notes"), [(ON, ["thinking.dropped"]), (OFF, []), (None, [])])
 def test_qwen_thinks_in_streams_only(thinking: dict[str, Any] | None, notes: list[str]) -> None:
     built = build("hi", dialect="qwen", thinking=thinking)
