@@ -10,18 +10,26 @@ https://docs.anthropic.com/en/api/messages
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from gatewayd.errors import InvalidRequest
+from gatewayd.protocol.shapes import (
+    Check,
+    check_boolean,
+    check_fraction,
+    check_list,
+    check_name,
+    check_object,
+    check_shallow,
+    check_string,
+    integer_from,
+    object_with,
+)
 
-MAX_DEPTH = 100
 MAX_STOP_SEQUENCES = 64
 MAX_MESSAGES = 100_000
-
-Check = Callable[[Any, str], None]
 
 
 def parse_request(body: bytes, *, path: str = "messages") -> dict[str, Any]:
@@ -32,7 +40,7 @@ def parse_request(body: bytes, *, path: str = "messages") -> dict[str, Any]:
     Holds afterwards: no lone surrogate and no NUL in any text; numbers are finite; `model` is a text, `messages` a list
     of {role, content} with content a text or a list of blocks; every block is an object with a text `type`, and the
     fields of the known types have their types; `tools` have names, and schemas that are objects no deeper than
-    MAX_DEPTH. Optional fields may be null.
+    `shapes.MAX_DEPTH`. Optional fields may be null.
     """
     request = _load(body)
     for name, check in _FIELDS.items():
@@ -75,91 +83,15 @@ def _mend(body: bytes) -> bytes:
     return _ESCAPES.sub(lambda match: rb"\ufffd" if len(match[0]) == 6 else match[0], body)
 
 
-# --- shapes ----------------------------------------------------------------------------------------------------------
-
-
-def _string(value: Any, place: str) -> None:
-    if not isinstance(value, str):
-        raise InvalidRequest(f"{place}: Input should be a valid string")
-
-
-def _name(value: Any, place: str) -> None:
-    _string(value, place)
-    if not value:
-        raise InvalidRequest(f"{place}: String should have at least 1 character")
-    if len(value) > 256:
-        raise InvalidRequest(f"{place}: String should have at most 256 characters")
-
-
-def _object(value: Any, place: str) -> None:
-    if not isinstance(value, dict):
-        raise InvalidRequest(f"{place}: Input should be an object")
-
-
-def _list(value: Any, place: str) -> None:
-    if not isinstance(value, list):
-        raise InvalidRequest(f"{place}: Input should be a valid list")
-
-
-def _boolean(value: Any, place: str) -> None:
-    if not isinstance(value, bool):
-        raise InvalidRequest(f"{place}: Input should be a valid boolean")
-
-
-def _integer(least: int) -> Check:
-    def check(value: Any, place: str) -> None:
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise InvalidRequest(f"{place}: Input should be a valid integer")
-        if value < least:
-            raise InvalidRequest(f"{place}: Input should be greater than or equal to {least}")
-
-    return check
-
-
-def _fraction(value: Any, place: str) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise InvalidRequest(f"{place}: Input should be a valid number")
-    if not 0 <= value <= 1:
-        raise InvalidRequest(f"{place}: Input should be between 0 and 1")
-
-
-def _shallow(value: Any, place: str) -> None:
-    """An object of the client's own making, no deeper than MAX_DEPTH, so that walking it cannot exhaust the stack."""
-    _object(value, place)
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            item
-            for node in level
-            for item in (node.values() if isinstance(node, dict) else node)
-            if isinstance(item, dict | list)
-        ]
-        if not level:
-            return
-    raise InvalidRequest(f"{place}: Input is nested deeper than {MAX_DEPTH} levels")
-
-
-def _fields(**checks: Check) -> Check:
-    """An object whose fields are there and pass; a name that ends in `_` is optional (and may be null)."""
-    table = tuple((name.removesuffix("_"), not name.endswith("_"), check) for name, check in checks.items())
-
-    def check(value: Any, place: str) -> None:
-        _object(value, place)
-        for name, required, check_field in table:
-            if (item := value.get(name)) is not None:
-                check_field(item, f"{place}.{name}")
-            elif required:
-                raise InvalidRequest(f"{place}.{name}: Field required")
-
-    return check
+# --- shapes -----------------------------------------------------------------------------------------------------------
 
 
 def _stop_sequences(value: Any, place: str) -> None:
-    _list(value, place)
+    check_list(value, place)
     if len(value) > MAX_STOP_SEQUENCES:
         raise InvalidRequest(f"{place}: List should have at most {MAX_STOP_SEQUENCES} items")
     for index, item in enumerate(value):
-        _string(item, f"{place}.{index}")
+        check_string(item, f"{place}.{index}")
         if not item.strip():
             raise InvalidRequest(f"{place}.{index}: each stop sequence must contain non-whitespace")
 
@@ -177,7 +109,7 @@ def _source(kinds: dict[str, Check], label: str) -> Check:
         source = block.get("source")
         if source is None:
             raise InvalidRequest(f"{place}: Field required")
-        _object(source, place)
+        check_object(source, place)
         kind = source.get("type")
         if not isinstance(kind, str) or kind not in kinds:
             expected = ", ".join(repr(known) for known in kinds)
@@ -196,7 +128,7 @@ def _media_type(*accepted: str) -> Check:
 
 
 def _web_address(value: Any, place: str) -> None:
-    _string(value, place)
+    check_string(value, place)
     if not value.startswith(("https://", "http://")):
         raise InvalidRequest(f"{place}: Only http and https URLs are supported")
 
@@ -205,35 +137,35 @@ def _block_content(value: Any, place: str) -> None:
     """Content inside a block: text, or blocks of text and media; no calls, no results."""
     if isinstance(value, str):
         return
-    _list(value, place)
+    check_list(value, place)
     for index, block in enumerate(value):
         _block(block, f"{place}.{index}", "inner")
 
 
 _IMAGE = _source(
     {
-        "base64": _fields(media_type=_media_type(*_IMAGE_TYPES), data=_string),
-        "url": _fields(url=_web_address),
+        "base64": object_with(media_type=_media_type(*_IMAGE_TYPES), data=check_string),
+        "url": object_with(url=_web_address),
     },
     "image",
 )
 _DOCUMENT = _source(
     {
-        "base64": _fields(media_type=_media_type("application/pdf"), data=_string),
-        "text": _fields(media_type_=_string, data=_string),
-        "content": _fields(content=_block_content),
-        "url": _fields(url=_web_address),
+        "base64": object_with(media_type=_media_type("application/pdf"), data=check_string),
+        "text": object_with(media_type_=check_string, data=check_string),
+        "content": object_with(content=_block_content),
+        "url": object_with(url=_web_address),
     },
     "document",
 )
 
 
 def _document(block: Any, place: str) -> None:
-    _fields(title_=_string, context_=_string)(block, place)
+    object_with(title_=check_string, context_=check_string)(block, place)
     _DOCUMENT(block, place)
 
 
-_TOOL_RESULT = _fields(tool_use_id=_name, is_error_=_boolean)
+_TOOL_RESULT = object_with(tool_use_id=check_name, is_error_=check_boolean)
 
 
 def _tool_result(block: Any, place: str) -> None:
@@ -242,32 +174,40 @@ def _tool_result(block: Any, place: str) -> None:
         _block_content(content, f"{place}.tool_result.content")
 
 
+def _tool_addition(block: Any, place: str) -> None:
+    """A tool that a system message brings in mid-conversation; by name, or defined like those of `tools`."""
+    tool = block.get("tool")
+    if isinstance(tool, dict) and isinstance(definition := tool.get("definition"), dict):
+        _tool(definition, f"{place}.tool.definition")
+
+
 # type -> (roles that may hold it, check). `inner` is the content of a tool_result or a document.
 _BLOCKS: dict[str, tuple[frozenset[str], Check]] = {
-    "text": (frozenset({"user", "assistant", "system", "inner"}), _fields(text=_string)),
+    "text": (frozenset({"user", "assistant", "system", "inner"}), object_with(text=check_string)),
     "image": (frozenset({"user", "assistant", "inner"}), _IMAGE),
     "document": (frozenset({"user", "assistant", "inner"}), _document),
     "search_result": (
         frozenset({"user", "assistant", "inner"}),
-        _fields(title_=_string, source_=_string, content=_block_content),
+        object_with(title_=check_string, source_=check_string, content=_block_content),
     ),
-    "tool_use": (frozenset({"assistant"}), _fields(id=_name, name=_name, input=_shallow)),
+    "tool_use": (frozenset({"assistant"}), object_with(id=check_name, name=check_name, input=check_shallow)),
     "tool_result": (
         frozenset({"user"}),
         _tool_result,
     ),
-    "tool_reference": (frozenset({"user", "inner"}), _fields(tool_name=_name)),
-    "thinking": (frozenset({"assistant"}), _fields(thinking=_string, signature_=_string)),
-    "redacted_thinking": (frozenset({"assistant"}), _fields(data=_string)),
+    "tool_reference": (frozenset({"user", "inner"}), object_with(tool_name=check_name)),
+    "tool_addition": (frozenset({"system", "user", "assistant", "inner"}), _tool_addition),
+    "thinking": (frozenset({"assistant"}), object_with(thinking=check_string, signature_=check_string)),
+    "redacted_thinking": (frozenset({"assistant"}), object_with(data=check_string)),
 }
 
 
 def _block(block: Any, place: str, role: str) -> None:
-    _object(block, place)
+    check_object(block, place)
     kind = block.get("type")
     if kind is None:
         raise InvalidRequest(f"{place}.type: Field required")
-    _string(kind, f"{place}.type")
+    check_string(kind, f"{place}.type")
     if (known := _BLOCKS.get(kind)) is None:
         return
     roles, check = known
@@ -280,13 +220,13 @@ def _block(block: Any, place: str, role: str) -> None:
 def _system(value: Any, place: str) -> None:
     if isinstance(value, str):
         return
-    _list(value, place)
+    check_list(value, place)
     for index, block in enumerate(value):
         _block(block, f"{place}.{index}", "system")
 
 
 def _messages(value: Any, place: str) -> None:
-    _list(value, place)
+    check_list(value, place)
     if not value:
         raise InvalidRequest(f"{place}: at least one message is required")
     if len(value) > MAX_MESSAGES:
@@ -296,7 +236,7 @@ def _messages(value: Any, place: str) -> None:
 
 
 def _message(message: Any, place: str) -> None:
-    _object(message, place)
+    check_object(message, place)
     role = message.get("role")
     if role not in ("user", "assistant", "system"):
         problem = "Field required" if role is None else "Input should be 'user' or 'assistant'"
@@ -316,7 +256,7 @@ def _message(message: Any, place: str) -> None:
 
 
 def _tools(value: Any, place: str) -> None:
-    _list(value, place)
+    check_list(value, place)
     seen = set()
     for index, tool in enumerate(value):
         _tool(tool, f"{place}.{index}")
@@ -327,9 +267,9 @@ def _tools(value: Any, place: str) -> None:
 
 
 def _tool(tool: Any, place: str) -> None:
-    _object(tool, place)
+    check_object(tool, place)
     if (kind := tool.get("type")) is not None:
-        _string(kind, f"{place}.type")
+        check_name(kind, f"{place}.type")
     if kind in (None, "custom"):
         _CUSTOM_TOOL(tool, place)
         if tool.get("input_schema") is None and not tool.get("defer_loading"):
@@ -338,12 +278,12 @@ def _tool(tool: Any, place: str) -> None:
         _SERVER_TOOL(tool, place)
 
 
-_CUSTOM_TOOL = _fields(name=_name, description_=_string, input_schema_=_shallow)
-_SERVER_TOOL = _fields(name_=_name, input_schema_=_shallow)
+_CUSTOM_TOOL = object_with(name=check_name, description_=check_string, input_schema_=check_shallow)
+_SERVER_TOOL = object_with(name_=check_name, description_=check_string, input_schema_=check_shallow)
 
 
 def _tool_choice(value: Any, place: str) -> None:
-    _fields(type=_string, name_=_name, disable_parallel_tool_use_=_boolean)(value, place)
+    object_with(type=check_string, name_=check_name, disable_parallel_tool_use_=check_boolean)(value, place)
     if value["type"] not in ("auto", "any", "tool", "none"):
         raise InvalidRequest(f"{place}.type: Input should be 'auto', 'any', 'tool' or 'none'")
     if value["type"] == "tool" and value.get("name") is None:
@@ -352,18 +292,18 @@ def _tool_choice(value: Any, place: str) -> None:
 
 _REQUIRED = frozenset({"model", "max_tokens", "messages"})
 _FIELDS: dict[str, Check] = {
-    "model": _name,
-    "max_tokens": _integer(1),
+    "model": check_name,
+    "max_tokens": integer_from(1),
     "messages": _messages,
     "system": _system,
     "tools": _tools,
     "tool_choice": _tool_choice,
-    "temperature": _fraction,
-    "top_p": _fraction,
-    "top_k": _integer(0),
+    "temperature": check_fraction,
+    "top_p": check_fraction,
+    "top_k": integer_from(0),
     "stop_sequences": _stop_sequences,
-    "stream": _boolean,
-    "thinking": _fields(type=_string, budget_tokens_=_integer(1)),
-    "output_config": _fields(effort_=_string, format_=_fields(type=_string, schema_=_shallow)),
-    "metadata": _object,
+    "stream": check_boolean,
+    "thinking": object_with(type=check_string, budget_tokens_=integer_from(1)),
+    "output_config": object_with(effort_=check_string, format_=object_with(type=check_string, schema_=check_shallow)),
+    "metadata": check_object,
 }

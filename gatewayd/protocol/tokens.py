@@ -48,7 +48,7 @@ def _gather_system(request: dict[str, Any], texts: list[str | bytes]) -> int:
 def _gather_tools(request: dict[str, Any], texts: list[str | bytes]) -> int:
     tools = [tool for tool in request.get("tools") or () if tool.get("input_schema") is not None]
     for tool in tools:
-        texts.append(tool["name"])
+        texts.append(tool.get("name") or "")
         texts.append(tool.get("description") or "")
         texts.append(orjson.dumps(tool["input_schema"]))
     return _TOOLS + _TOOL * len(tools) if tools else 0

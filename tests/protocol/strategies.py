@@ -3,6 +3,8 @@ confused clients send (orphan results, unanswered calls, late system messages, e
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import strategies as st
@@ -39,10 +41,19 @@ def document_block() -> st.SearchStrategy[dict[str, Any]]:
     )  # fmt: skip
 
 
+def search_result() -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(
+        lambda title, content: {"type": "search_result", "title": title, "content": content},
+        TEXT | st.none(),
+        st.lists(text_block(), max_size=2),
+    )
+
+
 INNER = st.one_of(
     text_block(),
     image_block(),
     document_block(),
+    search_result(),
     st.builds(lambda name: {"type": "tool_reference", "tool_name": name}, NAMES),
 )
 
@@ -92,19 +103,32 @@ def with_unique_calls(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def user_message() -> st.SearchStrategy[dict[str, Any]]:
-    blocks = st.lists(st.one_of(text_block(), tool_result(), image_block(), document_block()), max_size=5)
+    blocks = st.lists(
+        st.one_of(text_block(), tool_result(), image_block(), document_block(), search_result()), max_size=5
+    )
     return st.builds(lambda content: {"role": "user", "content": content}, TEXT | blocks)
 
 
 def assistant_message() -> st.SearchStrategy[dict[str, Any]]:
-    blocks = st.lists(st.one_of(text_block(), tool_use(), thinking()), max_size=5)
+    blocks = st.lists(st.one_of(text_block(), tool_use(), thinking(), document_block(), image_block()), max_size=5)
     return st.builds(lambda content: {"role": "assistant", "content": content}, TEXT | blocks)
 
 
 def system_message() -> st.SearchStrategy[dict[str, Any]]:
     return st.builds(
         lambda content: {"role": "system", "content": content, "output_config": {"effort": "low"}},
-        TEXT | st.lists(text_block(), max_size=2),
+        TEXT | st.lists(text_block() | tool_change(), max_size=2),
+    )
+
+
+def tool_change() -> st.SearchStrategy[dict[str, Any]]:
+    definition = st.builds(lambda name: {"name": name, "description": "d", "input_schema": {"type": "object"}}, NAMES)
+    tool = st.one_of(
+        st.builds(lambda name: {"type": "tool_reference", "name": name}, NAMES),
+        st.builds(lambda inner: {"type": "tool_definition", "definition": inner}, definition),
+    )
+    return st.builds(
+        lambda kind, inner: {"type": kind, "tool": inner}, st.sampled_from(["tool_addition", "tool_removal"]), tool
     )
 
 
@@ -177,3 +201,29 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     if request.get("tools") and draw(st.booleans()):
         request["tool_choice"] = _choose(draw, request["tools"])
     return request
+
+
+@st.composite
+def spoilt_requests(draw: st.DrawFn) -> Any:
+    """A request with one value somewhere inside replaced by any JSON, or taken out."""
+    request = copy.deepcopy(draw(requests()))
+    path = draw(st.sampled_from(list(_paths(request))))
+    parent = request
+    for step in path[:-1]:
+        parent = parent[step]
+    if draw(st.booleans()):
+        parent[path[-1]] = draw(JSON)
+    else:
+        del parent[path[-1]]
+    return request
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _paths(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _paths(item, (*path, index))

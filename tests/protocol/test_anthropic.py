@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.errors import InvalidRequest
-from gatewayd.protocol.anthropic import MAX_DEPTH, parse_request
+from gatewayd.protocol.anthropic import parse_request
+from gatewayd.protocol.shapes import MAX_DEPTH
 
 MINIMAL = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
 
@@ -83,6 +84,7 @@ WRONG = """
 {"tools": [{"name": "a"}]}             -> tools.0.input_schema: Field required
 {"tools": [{"name": "a", "input_schema": []}]} -> tools.0.input_schema: Input should be an object
 {"tools": [{"type": 5, "name": "a"}]}  -> tools.0.type: Input should be a valid string
+{"tools": [{"type": "x_1", "description": {}}]} -> tools.0.description: Input should be a valid string
 {"tools": [{"name": "a", "input_schema": {}}, {"name": "a", "input_schema": {}}]} -> \
 tools.1.name: Tool names must be unique; 'a' is there twice
 {"tool_choice": "auto"}                -> tool_choice: Input should be an object
@@ -175,6 +177,14 @@ def test_a_wrong_block_is_refused_by_its_place(block: str, message: str) -> None
 )
 def test_what_is_too_much_is_refused_by_its_place(request_: dict[str, Any], message: str) -> None:
     assert refusal(request_) == message
+
+
+def test_a_tool_defined_in_mid_conversation_is_checked_like_the_others() -> None:
+    definition = {"name": "a", "input_schema": nested(200)}
+    block = {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": definition}}
+    assert refusal(with_content(block, role="system")) == (
+        f"messages.0.content.0.tool.definition.input_schema: Input is nested deeper than {MAX_DEPTH} levels"
+    )
 
 
 def test_nesting_up_to_the_limit_is_taken() -> None:

@@ -26,8 +26,8 @@ _SERVER_SIDE = ("server_tool_use", "mcp_tool_use", "container_upload", "compacti
 def text_part(text: str, block: dict[str, Any] | None = None) -> Part:
     """A text part; it keeps the cache marker of `block`, which `join_parts` uses or throws away."""
     part: Part = {"type": "text", "text": text}
-    if block is not None and block.get("cache_control"):
-        part["cache_control"] = block["cache_control"]
+    if block is not None and isinstance(marker := block.get("cache_control"), dict):
+        part["cache_control"] = {key: marker[key] for key in ("type", "ttl") if isinstance(marker.get(key), str)}
     return part
 
 
@@ -65,7 +65,7 @@ def build_parts(blocks: Iterable[tuple[str, dict[str, Any]]], target: Target) ->
 
 def note_unknown(kind: str, target: Target) -> None:
     if kind in _SERVER_SIDE or kind.endswith("_tool_result"):
-        target.notes.add("server_tools.history_dropped", kind)
+        target.notes.add("server_tools.history_dropped", kind[:64])
     else:
         target.notes.add("content.unknown_dropped", kind[:64])
 
@@ -90,8 +90,7 @@ def _image(block: dict[str, Any], target: Target) -> Part:
 
 def _search_result(block: dict[str, Any], place: str, target: Target) -> Iterator[Part]:
     heading = " ".join(text for text in (block.get("title"), block.get("source")) if text)
-    if heading:
-        yield text_part(f"Search result: {heading}")
+    yield text_part(f"Search result: {heading}".rstrip())
     yield from build_parts(places(block["content"], f"{place}.content"), target)
 
 

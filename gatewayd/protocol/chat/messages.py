@@ -23,6 +23,7 @@ from gatewayd.protocol.chat.thinking import replay_thinking
 from gatewayd.protocol.names import wire_id, wire_name
 
 OPENING = "[Earlier messages are not shown.]"
+_ATTACHMENT = "[An attachment was here.]"  # assistant messages hold text only
 _BILLING = "x-anthropic-billing-header"
 _THINKING = frozenset({"thinking", "redacted_thinking"})
 _CONTENT = frozenset({"text", "image", "document", "search_result", "tool_reference"})
@@ -166,7 +167,8 @@ class _Conversation:
             if all(block["type"] == "text" for _place, block in shown):
                 text = "".join(block["text"] for _place, block in shown)
             else:
-                text = "\n\n".join(part["text"] for part in build_parts(shown, self._target) if part["type"] == "text")
+                parts = build_parts(shown, self._target)
+                text = "\n\n".join(part["text"] if part["type"] == "text" else _ATTACHMENT for part in parts)
             if not is_blank(text):
                 texts.append(text)
         if not texts and has_calls:
@@ -178,10 +180,7 @@ class _Conversation:
         client_id = block["id"]
         if client_id in calls:
             raise InvalidRequest(f"{item.place}.id: `tool_use` ids must be unique")
-        try:
-            arguments = orjson.dumps(block["input"]).decode()
-        except orjson.JSONEncodeError:
-            raise InvalidRequest(f"{item.place}.input: cannot be written as JSON") from None
+        arguments = orjson.dumps(block["input"]).decode()
         sent_id, name = wire_id(client_id, self._target.dialect.tool_ids), wire_name(block["name"])
         calls[client_id] = {"id": sent_id, "type": "function", "function": {"name": name, "arguments": arguments}}
         self._waiting.append(Call(client_id, sent_id, name))

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gatewayd.protocol.chat.dialects import Dialect
+from gatewayd.protocol.chat.dialect import Dialect
 from gatewayd.protocol.chat.messages import build_messages
 from gatewayd.protocol.chat.target import Target, Unseal, unseal_nothing
 from gatewayd.protocol.chat.thinking import build_thinking, wants_thinking

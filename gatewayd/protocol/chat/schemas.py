@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatewayd.protocol.chat.dialects import Dialect
+from gatewayd.protocol.chat.dialect import Dialect
 
 _UNIONS = ("anyOf", "oneOf", "allOf")
 # Keywords whose values map names to schemas: a property may be called `const` or `$schema`.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gatewayd.protocol.chat.dialects import Dialect
+from gatewayd.protocol.chat.dialect import Dialect
 from gatewayd.protocol.notes import Notes
 
 Unseal = Callable[[str], dict[str, Any] | None]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatewayd.protocol.chat.dialects import Dialect
+from gatewayd.protocol.chat.dialect import Dialect
 from gatewayd.protocol.chat.target import Target
 from gatewayd.protocol.names import decode_id
 
+# Google's own stand-in for calls that another model made: https://ai.google.dev/gemini-api/docs/thought-signatures
+_NO_SIGNATURE = "skip_thought_signature_validator"
 _RANKS = ("minimal", "low", "medium", "high", "xhigh", "max")
 
 
@@ -65,23 +67,27 @@ def _reasoning(
     if wants is None:
         return {}
     if not wants:
-        return {"reasoning": {"enabled": False} if target.dialect.thinking_off else {"effort": _lowest(target)}}
-    budget = request["thinking"].get("budget_tokens")
-    if budget and "effort" not in (request.get("output_config") or {}) and (limit is None or budget < limit):
+        return {"reasoning": {"enabled": False}} if target.dialect.thinking_off else _lowest(target, "reasoning")
+    budget, effort = request["thinking"].get("budget_tokens"), (request.get("output_config") or {}).get("effort")
+    if budget and effort is None and (limit is None or budget < limit):
         return {"reasoning": {"max_tokens": budget}}
     return {"reasoning": {"effort": level} if level else {"enabled": True}}
 
 
 def _reasoning_effort(target: Target, wants: bool | None, level: str | None) -> dict[str, Any]:
     if wants is False:
-        return {"reasoning_effort": "none" if target.dialect.thinking_off else _lowest(target)}
+        return {"reasoning_effort": "none"} if target.dialect.thinking_off else _lowest(target, "reasoning_effort")
     return {"reasoning_effort": level} if level else {}
 
 
-def _lowest(target: Target) -> str:
-    lowest = target.dialect.effort_levels[0] if target.dialect.effort_levels else "low"
+def _lowest(target: Target, field: str) -> dict[str, Any]:
+    """The nearest to off where there is no off."""
+    if not target.dialect.effort_levels:
+        target.notes.add("thinking.dropped", "the provider cannot turn it off")
+        return {}
+    lowest = target.dialect.effort_levels[0]
     target.notes.add("thinking.lowered", f"the provider cannot turn it off: effort {lowest}")
-    return lowest
+    return {field: {"effort": lowest} if field == "reasoning" else lowest}
 
 
 def _level(request: dict[str, Any], target: Target) -> str | None:
@@ -162,6 +168,9 @@ def _return_signatures(packed: list[dict[str, Any]], calls: dict[str, dict[str, 
         signature = signatures.get(client_id) or signatures.get(decode_id(client_id))
         if isinstance(signature, str):
             call["extra_content"] = {"google": {"thought_signature": signature}}
+    if calls and not any("extra_content" in call for call in calls.values()):
+        first = next(iter(calls.values()))  # of parallel calls only the first is signed
+        first["extra_content"] = {"google": {"thought_signature": _NO_SIGNATURE}}
 
 
 def _list_of(value: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatewayd.errors import InvalidRequest
-from gatewayd.protocol.chat.dialects import Dialect
+from gatewayd.protocol.chat.dialect import Dialect
 from gatewayd.protocol.chat.schemas import clean_parameters
 from gatewayd.protocol.chat.target import Target
 from gatewayd.protocol.names import wire_name

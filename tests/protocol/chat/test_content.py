@@ -102,6 +102,12 @@ def test_cache_markers_are_not_passed_on() -> None:
     assert built.messages[1]["content"][0] == {"type": "text", "text": "a"}
 
 
+def test_of_a_cache_marker_only_what_it_may_hold_is_passed_on() -> None:
+    odd = {**text("a"), "cache_control": {"type": "ephemeral", "ttl": {"deep": []}, "url": "x"}}
+    row = DIALECTS["openrouter"].with_capabilities({"cache_control": True})
+    assert build([user(odd)], dialect=row).messages[0]["content"][0]["cache_control"] == {"type": "ephemeral"}
+
+
 def test_cache_markers_are_passed_on_where_the_record_says_so() -> None:
     marker = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
     built = build(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gatewayd.errors import InvalidRequest
 from gatewayd.protocol.anthropic import parse_request
 from gatewayd.protocol.chat.dialects import DIALECTS
 from gatewayd.protocol.chat.request import ChatRequest, build_request
 from gatewayd.protocol.notes import Notes
 from gatewayd.protocol.tokens import estimate_tokens
-from tests.protocol.strategies import requests
+from tests.protocol.strategies import requests, spoilt_requests
 from tests.protocol.strict_chat import check_body
 
 MANY = settings(deadline=None, max_examples=120, suppress_health_check=list(HealthCheck))
@@ -29,6 +31,17 @@ def build(request: dict[str, Any], dialect: str, **options: Any) -> ChatRequest:
 def test_any_request_gives_a_body_that_a_strict_provider_takes(request: dict[str, Any], vision: bool) -> None:
     for name, dialect in DIALECTS.items():
         check_body(build(request, name, vision=vision).body, dialect)
+
+
+@MANY
+@given(request=spoilt_requests())
+def test_a_spoilt_request_is_refused_in_words_or_translated(request: Any) -> None:
+    with suppress(InvalidRequest):
+        parsed = parse_request(orjson.dumps(request))
+        estimate_tokens(parsed)
+        for name, dialect in DIALECTS.items():
+            body = build_request(parsed, upstream_model=name, dialect=dialect, notes=Notes()).body
+            check_body(body, dialect)
 
 
 @MANY

@@ -83,6 +83,13 @@ def test_mandatory_reasoning_is_lowered_instead_of_disabled() -> None:
     assert build("hi", dialect=row, thinking=OFF).body["reasoning"] == {"effort": "low"}
 
 
+def test_without_efforts_mandatory_reasoning_is_left_alone() -> None:
+    row = DIALECTS["openai-reasoning"].with_capabilities({"effort_levels": []})
+    built = build("hi", dialect=row, thinking=OFF)
+    assert "reasoning_effort" not in built.body
+    assert built.codes == ["thinking.dropped"]
+
+
 @pytest.mark.parametrize(("thinking", "notes"), [(ON, ["thinking.dropped"]), (OFF, []), (None, [])])
 def test_qwen_thinks_in_streams_only(thinking: dict[str, Any] | None, notes: list[str]) -> None:
     built = build("hi", dialect="qwen", thinking=thinking)
@@ -174,6 +181,14 @@ def test_thought_signatures_go_back_on_their_calls(key: str) -> None:
     assert first["extra_content"] == {"google": {"thought_signature": "sig"}}
     assert "extra_content" not in second
     assert built.codes == []
+
+
+@pytest.mark.parametrize("blocks", [(), (thought("t", "foreign"),)])
+def test_calls_whose_signature_is_lost_carry_googles_stand_in_on_the_first(blocks: tuple[dict[str, Any], ...]) -> None:
+    built = build([user("a"), assistant(*blocks, call("t1"), call("t2"))], dialect="gemini")
+    first, second = built.messages[1]["tool_calls"]
+    assert first["extra_content"] == {"google": {"thought_signature": "skip_thought_signature_validator"}}
+    assert "extra_content" not in second
 
 
 def test_nothing_is_unsealed_for_a_dialect_that_has_no_use_for_it() -> None:
