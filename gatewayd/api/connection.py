@@ -85,7 +85,7 @@ class Connection(HttpProtocol):
 
     def _bound_unread(self) -> None:
         if len(self.recv_buffer) > _UNREAD_BYTES:
-            self.abort()
+            self.abort()  # type: ignore[no-untyped-call]  # Sanic gives it no types
 
     def _stop_clock(self) -> None:
         if self._deadline is not None:
