@@ -136,6 +136,12 @@ class Upstreams:
             await transport.aclose()
         self._transports.clear()
 
+    def in_use(self) -> int:
+        """How many connections carry an exchange now."""
+        sessions = (transport.client for transport in self._transports.values())
+        connectors = (session.connector for session in sessions if isinstance(session, aiohttp.ClientSession))
+        return sum(len(connector._acquired) for connector in connectors if connector is not None)
+
     def _transport(self, gateway_id: str) -> AiohttpTransport:
         transport = self._transports.get(gateway_id)
         if transport is None:

@@ -59,7 +59,7 @@ _ESCAPES = re.compile(
 
 
 def _load(body: bytes) -> dict[str, Any]:
-    if b"\\u0000" in body:
+    if b"0000" in body and b"\\u0000" in body:  # a search that begins with a backslash is 30 times slower
         body = _mend(body)
     try:
         request = orjson.loads(body)

@@ -16,6 +16,7 @@ import orjson
 import pytest
 
 from gatewayd.api.connection import Connection
+from gatewayd.api.context import App
 from gatewayd.app import create_api
 from gatewayd.gateways import ActiveGateway, Gateway, Snapshot
 from gatewayd.relay import Record, Timing
@@ -34,6 +35,7 @@ class Served:
     snapshot: Snapshot
     url: str = ""
     client: httpx.AsyncClient = field(init=False)
+    app: App = field(init=False)
     records: list[Record] = field(default_factory=list)
 
     def swap(self, **changes: Any) -> None:
@@ -87,6 +89,7 @@ async def serve(script: Script, *, timing: Timing = QUICK, **upstream: Any) -> A
             name=f"gatewayd-{next(_numbers)}",
         )
         app.config.TOUCHUP = False  # it rewrites the server for one application; several in a process then fail
+        served.app = app
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         server = await app.create_server(sock=listener, protocol=Connection, return_asyncio_server=True)
         assert server is not None
