@@ -105,6 +105,7 @@ STOP = chunk({}, "stop", usage={"prompt_tokens": 7, "completion_tokens": 2})
 DONE = b"data: [DONE]\n\n"
 WHOLE = response(orjson.dumps(completion()))
 HEAD_9 = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+ELSEWHERE = "Location: http://127.0.0.1:9/\r\n"
 BOMB = gzip.compress(b"x" * 10 * MIB)
 
 
@@ -158,7 +159,7 @@ FAULTS = [
     ],
     Fault("a-error-401", wire(_error(401)), 502, says="key"),
     *[
-        Fault(f"a-redirect-{status}", wire(response(b"", status, "Location: http://127.0.0.1:9/\r\n")), 502, "", "redirect")
+        Fault(f"a-redirect-{status}", wire(response(b"", status, ELSEWHERE)), 502, "", "redirect")
         for status in (301, 302, 303, 307, 308)
     ],
     # --- too much ---
