@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Result:
-    """status 0: no answer; ended: a stream's last event, `whole` for a body; first: seconds to the body's first byte."""
+    """status 0: no answer; ended: a stream's last event, `whole` for a body; first: seconds to the first byte."""
 
     status: int
     ended: str

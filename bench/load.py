@@ -85,7 +85,7 @@ async def soak(served: RunningServer, provider: LoadProvider, count: int) -> dic
     before, files = memory_kb(pid), open_files(pid)
     ends.clear()
     await run(count)
-    await asyncio.sleep(32)  # idle connections to the provider are kept for 30 s
+    await asyncio.sleep(65)  # idle connections to the provider are kept for 30 s, and looked at as often
     return {
         "requests": sum(ends.values()),
         "ends": dict(ends.most_common()),

@@ -63,11 +63,16 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
     )
 
     def readiness() -> Readiness:
-        reasons = [reason for reason in (app.ctx.not_yet, live.database_problem) if reason]
+        draining = "draining" if app.ctx.relay.traffic.draining else ""
+        reasons = [reason for reason in (app.ctx.not_yet, draining, live.database_problem) if reason]
         return Readiness(reasons, list(live.problems))
 
     app = create_api(
-        lambda: live.current, secret_keys=secret_keys, readiness=readiness, network=settings.upstream_network
+        lambda: live.current,
+        secret_keys=secret_keys,
+        readiness=readiness,
+        network=settings.upstream_network,
+        drain_seconds=settings.drain_seconds,
     )
     _run_with(app, store, live, Journal(store))
     return app
@@ -81,6 +86,7 @@ def create_api(
     record: Callable[[Record], None] | None = None,
     timing: Timing | None = None,
     network: Network = "local",
+    drain_seconds: float = 0,
     name: str = "gatewayd",
 ) -> App:
     """The LLM surface over any source of snapshots. `name`: Sanic wants it to be unique in the process."""
@@ -92,7 +98,8 @@ def create_api(
     add_routes(app)
 
     @app.before_server_stop
-    async def close(_app: App) -> None:
+    async def stop(_app: App) -> None:
+        await relay.traffic.drain(drain_seconds)  # the listener still accepts: /ready says 503 meanwhile
         await upstreams.close()
 
     return app

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import orjson
 from sanic import HTTPResponse
 
@@ -16,8 +18,13 @@ from gatewayd.protocol.tokens import estimate_tokens
 async def create_message(request: ApiRequest, gateway_id: str) -> HTTPResponse | None:
     services = request.app.ctx
     gateway = authenticate(request, services.current(), gateway_id)
-    payload = parse_request(await read_body(request))
-    exchange = services.relay.exchange(gateway, payload, new_record(request, gateway_id, payload))
+    body = await read_body(request)
+    payload = parse_request(body)
+    record = new_record(request, gateway_id, payload)
+    if b"application/pdf" in body:  # reading the text of a document takes long enough to hold up everybody else
+        exchange = await asyncio.to_thread(services.relay.exchange, gateway, payload, record)
+    else:
+        exchange = services.relay.exchange(gateway, payload, record)
     if payload.get("stream"):
         reply = StreamReply(request)
         await exchange.stream(reply)

@@ -9,13 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import click
-from sanic import Sanic
-from sanic.worker.loader import AppLoader
 
 from gatewayd.api.connection import Connection
-from gatewayd.api.context import App
 from gatewayd.app import create_app
 from gatewayd.cli.runtime import read_settings, say
+from gatewayd.cli.workers import Workers
 from gatewayd.config.live import Live, Started
 from gatewayd.config.live import start as start_configuration
 from gatewayd.errors import ConfigurationError
@@ -49,23 +47,17 @@ def serve(host: str | None, port: int | None, workers: int, config_dir: Path | N
     secret_key = settings.secret_key.get_secret_value() if settings.secret_key else None
     secret_keys = load_secret_keys(secret_key, store.address)
     announce(settings, store, live, started)
-    factory = partial(_create_app, settings, secret_keys)
+    run = partial(_run, settings, secret_keys, listener)
     if workers == 1:
-        factory().run(sock=listener, protocol=Connection, single_process=True, motd=False)
+        run()
     else:
-        listener.close()
-        loader = AppLoader(factory=factory)
-        app = loader.load()
-        app.prepare(
-            host=settings.host, port=settings.port, workers=workers, backlog=BACKLOG, protocol=Connection, motd=False
-        )
-        Sanic.serve(primary=app, app_loader=loader)
+        Workers(workers, run).run()
 
 
-def _create_app(settings: Settings, secret_keys: list[bytes]) -> App:
-    """Called in each serving process: a worker begins with nothing but its arguments."""
-    configure_logging(settings.log_format, settings.log_level)
-    return create_app(settings, environ=os.environ, secret_keys=secret_keys)
+def _run(settings: Settings, secret_keys: list[bytes], listener: socket.socket) -> None:
+    """One serving process."""
+    app = create_app(settings, environ=os.environ, secret_keys=secret_keys)
+    app.run(sock=listener, protocol=Connection, single_process=True, motd=False)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -105,4 +105,8 @@ class Attempt:
 
     def _told_error(self, status: int, told: Any, retry_after: str | None = None) -> ApiError:
         window = self.target.route.context_window
-        return read_error(status, told, context_window=window, estimate=self._estimate, retry_after=retry_after)
+        error = read_error(status, told, context_window=window, estimate=self._estimate, retry_after=retry_after)
+        key = self.target.gateway.api_key
+        if key and key in error.message:  # providers that refuse a key like to repeat it
+            error.message = error.message.replace(key, "[redacted]")
+        return error

@@ -24,6 +24,7 @@ from gatewayd.protocol.tokens import estimate_tokens
 from gatewayd.relay.attempt import Attempt, Target
 from gatewayd.relay.record import Record
 from gatewayd.relay.timing import Timing
+from gatewayd.relay.traffic import Traffic
 from gatewayd.upstream import Upstreams
 
 Emit = Callable[[list[Event]], Awaitable[None]]
@@ -55,6 +56,7 @@ class Relay:
         self.seal = seal
         self.record = record
         self.timing = timing or Timing()
+        self.traffic = Traffic()
 
     def exchange(self, gateway: ActiveGateway, request: dict[str, Any], record: Record) -> Exchange:
         """A translated request, ready to be sent. Raises ApiError where it cannot be."""
@@ -79,6 +81,7 @@ class Exchange:
         self._committed = False
         self._sending_since: float | None = None
         self._expired: ApiError | None = None
+        self._scope: asyncio.Timeout | None = None
         self._stalled = False  # the client takes nothing
         self._enough = False  # the answer is whole but for its usage, which does not come
         self._began = self._last_sent = time.monotonic()
@@ -102,9 +105,16 @@ class Exchange:
         self._reply = reply
         await self._recorded(self._send)
 
+    def end(self, error: ApiError) -> None:
+        """Ends the exchange now with an error."""
+        if self._scope is not None:
+            self._expired = error
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
     async def _recorded(self, emit: Emit) -> None:
         error: ApiError | None = None
         try:
+            self._relay.traffic.add(self)
             await self._bounded(emit)
             error = self._attempt.answer.error
         except ApiError as raised:
@@ -120,6 +130,7 @@ class Exchange:
             self._record.outcome = "client_closed"
             raise
         finally:
+            self._relay.traffic.remove(self)
             self._close_record(error)
         if error is not None and not self._committed:
             raise error
@@ -128,6 +139,7 @@ class Exchange:
         """Runs the attempt under the watcher's eyes and closes it."""
         try:
             async with asyncio.timeout(None) as scope:
+                self._scope = scope
                 watcher = asyncio.get_running_loop().create_task(self._watch(scope))
                 try:
                     async for events in self._attempt.events(self._relay.upstreams):
@@ -136,6 +148,7 @@ class Exchange:
                     watcher.cancel()
                     self._attempt.close()
         except TimeoutError:
+            self._scope = None
             if self._enough:
                 await self._emit(emit, self._attempt.answer.finish())
             elif self._expired is not None:
