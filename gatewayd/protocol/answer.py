@@ -34,7 +34,6 @@ class Answer:
         self._reader = reader
         self._writer = writer
         self._stops = StopSequences(local_stops) if local_stops else None
-        self.error: ApiError | None = None
 
     @property
     def ended(self) -> bool:
@@ -50,6 +49,11 @@ class Answer:
     def finished(self) -> bool:
         """The model has stopped; only usage may follow, and not for ever."""
         return self._reader.finished
+
+    @property
+    def error(self) -> ApiError | None:
+        """What the answer failed with."""
+        return self._writer.error
 
     @property
     def usage(self) -> Usage | None:
@@ -82,7 +86,6 @@ class Answer:
         """The exchange has failed outside the provider's words: cut, silent, too slow."""
         if self.ended:
             return []
-        self.error = error
         return self._flush() + self._writer.fail(error)
 
     def keep_alive(self, *, open_thinking: bool = False) -> list[Event]:

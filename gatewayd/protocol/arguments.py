@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-import orjson
+from gatewayd.protocol.json import MAX_DEPTH, clean, parse_json
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'(?:[^"\\\x00-\x1f]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
@@ -61,17 +61,15 @@ class Arguments:
 
     def finish(self, *, cut: bool = False) -> str:
         """The rest. `cut`: the length limit ended the call; its text goes out as it came, as a native endpoint does."""
-        raw = "".join(self._pieces)
         if cut:
             return self._pending
-        if isinstance(_loads(raw), dict):
-            return self._pending
-        self.repaired = bool(raw.strip()) and raw.strip() != "null"
-        sent = "".join(self._sent)
-        value, end = _first_object(raw)
-        if value is not None and end >= len(sent):
-            return raw[len(sent) : end]
-        value = value if value is not None else parse_arguments(raw)
+        raw, sent = "".join(self._pieces), "".join(self._sent)
+        end = _object_end(raw)
+        if end > 0:
+            self.repaired = bool(raw[end:].strip())
+            return raw[len(sent) : end] if self.repaired else self._pending
+        self.repaired = raw.strip() not in ("", "null")
+        value = parse_arguments(raw)
         for separators in ((",", ":"), (", ", ": ")):
             text = json.dumps(value, separators=separators, ensure_ascii=False)
             if text.startswith(sent):
@@ -115,8 +113,9 @@ class Arguments:
             self._state = _IN_KEY
         elif char == '"' and state in (_VALUE, _VALUE_OR_END):
             self._state = _IN_STRING
-        elif (char == "{" and state in (_ROOT, _VALUE, _VALUE_OR_END)) or (
-            char == "[" and state in (_VALUE, _VALUE_OR_END)
+        elif len(self._closers) < MAX_DEPTH and (
+            (char == "{" and state in (_ROOT, _VALUE, _VALUE_OR_END))
+            or (char == "[" and state in (_VALUE, _VALUE_OR_END))
         ):
             self._closers = _CLOSER[char] + self._closers
             self._state = _KEY_OR_END if char == "{" else _VALUE_OR_END
@@ -144,7 +143,7 @@ class Arguments:
 def parse_arguments(raw: str) -> dict[str, Any]:
     """What a provider sent as arguments -> an object: doubly encoded JSON is unwrapped, anything else repaired.
 
-    Text that holds no object at all becomes {}.
+    Text that holds no object at all, or one that is nested too deeply, becomes {}.
     """
     value = _loads(raw)
     if isinstance(value, str):  # JSON inside a JSON string
@@ -158,7 +157,7 @@ def _repair(raw: str) -> Any:
     import json_repair  # loaded when first needed: it costs memory, and most servers never see a broken call
 
     try:
-        value = json_repair.loads(raw)
+        value = clean(json_repair.loads(raw))
     except (ValueError, RecursionError):
         return None
     if isinstance(value, list):  # several objects: the first that says something
@@ -167,19 +166,18 @@ def _repair(raw: str) -> Any:
     return value
 
 
-def _first_object(raw: str) -> tuple[dict[str, Any] | None, int]:
-    """The object at the start of `raw` where something else follows it (`{…}{…}`, `{…}</tool_call>`), and its end.
+def _object_end(raw: str) -> int:
+    """Where the JSON object ends with which `raw` begins; 0 where it begins with none, or with one too deep.
 
-    An empty object before a filled one is a placeholder: then there is none, and repair finds the filled one.
+    An empty object before a filled one is a placeholder (`{}{…}`): then it is 0, and repair finds the filled one.
     """
-    start = _run(_SPACE, raw, 0)
     try:
-        value, end = json.JSONDecoder().raw_decode(raw, start)
+        value, end = _DECODER.raw_decode(raw, _run(_SPACE, raw, 0))
     except (ValueError, RecursionError):
-        return None, 0
+        return 0
     if not isinstance(value, dict) or (not value and "{" in raw[end:]):
-        return None, 0
-    return value, end
+        return 0
+    return end if _loads(raw[:end]) is not None else 0
 
 
 def _run(pattern: re.Pattern[str], text: str, at: int) -> int:
@@ -189,6 +187,13 @@ def _run(pattern: re.Pattern[str], text: str, at: int) -> int:
 
 def _loads(text: str) -> Any:
     try:
-        return orjson.loads(text)
+        return parse_json(text)
     except ValueError:
         return None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)

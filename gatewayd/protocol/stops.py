@@ -14,10 +14,12 @@ class StopSequences:
     def feed(self, text: str) -> tuple[str, str | None]:
         """-> the text that may be shown, and the sequence that ended it, if one did."""
         text = self._held + text
-        found = min(((at, s) for s in self._sequences if (at := text.find(s)) >= 0), default=None)
+        # the one that was whole first, as if each character had come alone; of two that end together, the longer one
+        found = min(((at + len(s), at, s) for s in self._sequences if (at := text.find(s)) >= 0), default=None)
         if found:
             self._held = ""
-            return text[: found[0]], found[1]
+            _, at, sequence = found
+            return text[:at], sequence
         keep = max(_overlap(text, sequence) for sequence in self._sequences)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep], None

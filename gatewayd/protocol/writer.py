@@ -10,7 +10,8 @@
     ENDED           nothing ever
 
 Blocks come one after another with indices 0, 1, 2…, each started and stopped. What belongs elsewhere while a tool call
-is not whole is held until it is. White space alone opens no block: it waits for the text that it belongs to.
+is not whole is held until it is. White space alone opens no block, be it text or thinking: it waits for what it
+belongs to.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
+from typing import Any
 
 from gatewayd.errors import ApiError, UpstreamFailed
 from gatewayd.protocol import events
@@ -76,8 +78,8 @@ class Writer:
         self._input_tokens = input_tokens
         self._state = State.NEW
         self._index = -1
-        self._blank = ""  # white space that waits for text
-        self._carried: dict[str, object] = {}  # provider data that waits for a place
+        self._blank = {State.TEXT: "", State.THINKING: ""}  # white space that waits for more
+        self._carried: dict[str, Any] = {}  # provider data that waits for a place
         self._call = ToolCall(-1)  # the open or coming call: key, id and name as far as known
         self._call_id = ""  # the id that the client will see, once settled
         self._call_open = False  # its block has started
@@ -88,6 +90,7 @@ class Writer:
         self._calls = 0
         self._finish = Finish("end_turn")
         self.usage: Usage | None = None
+        self.error: ApiError | None = None  # what the answer failed with
 
     @property
     def state(self) -> State:
@@ -146,6 +149,7 @@ class Writer:
             return []
         self._state = State.ENDED
         self._finish = Finish("error")
+        self.error = error
         return [events.error_event(error)]
 
     def keep_alive(self, *, open_thinking: bool = False) -> list[Event]:
@@ -162,6 +166,7 @@ class Writer:
     def _write(self, part: Part) -> list[Event]:
         if self._state is State.TOOL:
             if isinstance(part, ToolCall) and part.key == self._call.key:
+                self._carry_signature(part)
                 return self._extend_call(part)
             if not self._arguments.whole or not self._call.name:
                 self._held.append(part)
@@ -173,29 +178,34 @@ class Writer:
         if isinstance(part, ToolCall):
             return self._write_call(part)
         if isinstance(part, Carried):
-            self._carried |= part.payload
+            self._carry(part.payload)
         return []
 
     def _write_text(self, text: str) -> list[Event]:
         if self._state is State.TEXT:
             return [events.block_delta(self._index, "text", text)] if text else []
-        text = self._blank + text
-        if not text.strip():
-            self._blank = text
+        text = self._with_blank(State.TEXT, text)
+        if not text:
             return []
-        self._blank = ""
         out = self._close()
         if self._carried:
             out += self._redacted()
         return [*out, *self._open(State.TEXT, dict(events.TEXT_BLOCK)), events.block_delta(self._index, "text", text)]
 
     def _write_thinking(self, text: str) -> list[Event]:
-        if not text:
-            return []
         out: list[Event] = []
         if self._state is not State.THINKING:
-            out = self._close() + self._open(State.THINKING, dict(events.THINKING_BLOCK))
-        return [*out, events.block_delta(self._index, "thinking", text)]
+            text = self._with_blank(State.THINKING, text)
+            if text:
+                out = self._close() + self._open(State.THINKING, dict(events.THINKING_BLOCK))
+        return [*out, events.block_delta(self._index, "thinking", text)] if text else []
+
+    def _with_blank(self, kind: State, text: str) -> str:
+        """`text` behind the white space that waited for it; "" while there is nothing else."""
+        text = self._blank[kind] + text
+        waits = not text.strip()
+        self._blank[kind] = text if waits else ""
+        return "" if waits else text
 
     def _write_call(self, call: ToolCall) -> list[Event]:
         if call.key in self._closed_calls:
@@ -210,8 +220,7 @@ class Writer:
         if self._state is State.TOOL:
             out = self._close()
         self._call, self._call_id, self._call_open = ToolCall(call.key), "", False
-        if call.thought_signature:
-            self._carried["thought_signatures"] = {self._settle_id(call.id): call.thought_signature}
+        self._carry_signature(call)
         out += self._close()
         self._arguments, self._passed = Arguments(), ""
         self._calls += 1
@@ -251,6 +260,20 @@ class Writer:
             self._tool_ids.add(tool_id)
             self._call_id = tool_id
         return self._call_id
+
+    def _carry(self, payload: Mapping[str, Any]) -> None:
+        """Joins provider data with what waits already: lists and objects grow."""
+        for key, value in payload.items():
+            known = self._carried.get(key)
+            if isinstance(known, list) and isinstance(value, list):
+                value = known + value
+            elif isinstance(known, dict) and isinstance(value, dict):
+                value = known | value
+            self._carried[key] = value
+
+    def _carry_signature(self, call: ToolCall) -> None:
+        if call.thought_signature:
+            self._carry({"thought_signatures": {self._settle_id(call.id): call.thought_signature}})
 
     def _replay(self) -> list[Event]:
         held, self._held = self._held, []
@@ -293,7 +316,7 @@ class Writer:
         self._index += 1
         return [events.block_start(self._index, block), events.block_stop(self._index)]
 
-    def _take_carried(self) -> dict[str, object]:
+    def _take_carried(self) -> dict[str, Any]:
         carried, self._carried = self._carried, {}
         return carried
 

@@ -16,14 +16,19 @@ from gatewayd.protocol.parts import ToolCall
 
 
 class _Call:
-    __slots__ = ("arguments", "id", "key", "name", "started")
+    __slots__ = ("arguments", "id", "key", "name")
 
     def __init__(self, key: int) -> None:
         self.key = key
         self.id = ""
         self.name = ""
-        self.started = False  # arguments have come
-        self.arguments = Arguments()
+        self.arguments: list[str] = []  # the pieces so far
+
+    @property
+    def whole(self) -> bool:
+        arguments = Arguments()
+        arguments.feed("".join(self.arguments))
+        return arguments.whole
 
 
 class Calls:
@@ -34,17 +39,18 @@ class Calls:
         self._by_index: dict[int, _Call] = {}
         self._legacy: _Call | None = None
 
-    def read(self, message: dict[str, Any]) -> Iterator[ToolCall]:
+    def read(self, message: dict[str, Any], *, whole: bool) -> Iterator[ToolCall]:
+        """`whole`: a completion's message, where each entry is a call of its own; else a delta."""
         calls = message.get("tool_calls")
         if isinstance(calls, list):
             for call in calls:
-                if isinstance(call, dict):
-                    yield self._read_call(call)
+                if isinstance(call, dict) and (part := self._read_call(call, whole)) is not None:
+                    yield part
         legacy = message.get("function_call")
-        if isinstance(legacy, dict) and not self._by_index and (_text(legacy.get("name")) or self._legacy):
+        if isinstance(legacy, dict) and (self._legacy or (not self._calls and _text(legacy.get("name")))):
             yield self._read_legacy(legacy)
 
-    def _read_call(self, call: dict[str, Any]) -> ToolCall:
+    def _read_call(self, call: dict[str, Any], whole: bool) -> ToolCall | None:
         function = call.get("function")
         if not isinstance(function, dict):
             custom = call.get("custom")
@@ -53,11 +59,15 @@ class Calls:
             )
         call_id = _id(call.get("id"))
         name = _text(function.get("name"))
-        arguments = _arguments(function.get("arguments", function.get("parameters")))
+        arguments = _arguments(function.get("arguments"))
+        if not arguments and "parameters" in function:
+            arguments = _arguments(function["parameters"])
         index = call.get("index")
         index = index if isinstance(index, int) and not isinstance(index, bool) else None
-        known = self._find(index, call_id, name, arguments)
+        known = None if whole else self._find(index, call_id, name, arguments)
         if known is None:
+            if not (call_id or name or arguments.strip()):
+                return None  # a zero value is no call
             known = _Call(len(self._calls))
             self._calls.append(known)
         if index is not None:
@@ -72,7 +82,7 @@ class Calls:
             if name and call_id and known.id and call_id != known.id:
                 return None
             # no id tells two whole calls under one index apart (Ollama behind a proxy): the second one begins anew
-            if name and not call_id and not known.id and known.arguments.whole and arguments.lstrip().startswith("{"):
+            if name and not call_id and not known.id and arguments.lstrip().startswith("{") and known.whole:
                 return None
             return known
         if call_id:
@@ -80,7 +90,7 @@ class Calls:
             if same is not None or name:
                 return same
         last = self._calls[-1] if self._calls else None
-        if last is not None and name and (last.name != name or last.arguments.whole or not last.started):
+        if last is not None and name and (last.name != name or not last.arguments or last.whole):
             return None
         return last
 
@@ -97,12 +107,11 @@ def _continue(known: _Call, call_id: str, name: str, arguments: str, signature: 
     added = ""
     if name and not known.name:
         known.name = added = name
-    elif name and name != known.name and not known.started:  # a name in pieces
+    elif name and name != known.name and not known.arguments:  # a name in pieces
         known.name += name
         added = name
     if arguments:
-        known.started = True
-        known.arguments.feed(arguments)
+        known.arguments.append(arguments)
     return ToolCall(known.key, known.id, added, arguments, signature)
 
 

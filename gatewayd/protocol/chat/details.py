@@ -10,7 +10,7 @@ from typing import Any
 
 from gatewayd.protocol.parts import Carried
 
-_GROWING = ("text", "summary", "data")  # fields that a stream sends in pieces
+_GROWING = ("text", "summary")  # fields that a stream sends in pieces; `data` comes whole
 
 
 class ReasoningDetails:
@@ -18,9 +18,13 @@ class ReasoningDetails:
         self._details: list[dict[str, Any]] = []
 
     def add(self, details: Any) -> None:
-        for detail in details if isinstance(details, list) else ():
-            if isinstance(detail, dict):
-                self._merge(detail)
+        """The details of one message or delta. Only its first one can go on with what came before."""
+        if not details or not isinstance(details, list):
+            return
+        whole = [detail for detail in details if isinstance(detail, dict)]
+        for detail in whole[:1]:
+            self._merge(detail)
+        self._details += [dict(detail) for detail in whole[1:]]
 
     def flush(self) -> Iterator[Carried]:
         """What has been collected since the last time, as one part, when there is reason to carry it."""
@@ -30,19 +34,19 @@ class ReasoningDetails:
 
     def _merge(self, detail: dict[str, Any]) -> None:
         last = self._details[-1] if self._details else None
-        if (
-            last is None
-            or any(last.get(key) != detail.get(key) for key in ("type", "index"))
-            or _other_id(last, detail)
-        ):
+        if last is None or _is_other(last, detail):
             self._details.append(dict(detail))
             return
         for key, value in detail.items():
             if key in _GROWING and isinstance(value, str) and isinstance(last.get(key), str):
                 last[key] += value
-            elif value is not None:
+            elif value not in (None, ""):
                 last[key] = value
 
 
-def _other_id(last: dict[str, Any], detail: dict[str, Any]) -> bool:
-    return bool(last.get("id") and detail.get("id") and last["id"] != detail["id"])
+def _is_other(last: dict[str, Any], detail: dict[str, Any]) -> bool:
+    """Not a piece of the same detail."""
+    if any(last.get(key) != detail.get(key) for key in ("type", "index")):
+        return True
+    both = [key for key in ("id", "data", "signature") if last.get(key) and detail.get(key)]
+    return any(key != "id" or last[key] != detail[key] for key in both)

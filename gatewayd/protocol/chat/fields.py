@@ -19,7 +19,6 @@ STOP_REASONS = {
     "length": "max_tokens", "max_tokens": "max_tokens", "max_output_tokens": "max_tokens", "model_length": "max_tokens",
     "tool_calls": "tool_use", "tool_call": "tool_use", "function_call": "tool_use", "tool_use": "tool_use",
     "content_filter": "refusal", "sensitive": "refusal", "refusal": "refusal", "safety": "refusal",
-    "stop_sequence": "stop_sequence",
 }  # fmt: skip
 
 # finish_reasons that say that the provider broke off: the answer is not whole.
@@ -96,7 +95,6 @@ class Counts(NamedTuple):
     total: int | None = None
     cached: int | None = None
     cache_write: int | None = None
-    reasoning: int | None = None
 
     def updated(self, later: Counts) -> Counts:
         """Later numbers win; what a later object does not tell stays."""
@@ -120,9 +118,7 @@ def read_counts(usage: Any) -> Counts | None:
     if not isinstance(usage, dict):
         return None
     prompt_details = usage.get("prompt_tokens_details")
-    completion_details = usage.get("completion_tokens_details")
     prompt_details = prompt_details if isinstance(prompt_details, dict) else {}
-    completion_details = completion_details if isinstance(completion_details, dict) else {}
     counts = Counts(
         prompt=_first(usage.get("prompt_tokens"), usage.get("input_tokens")),
         completion=_first(usage.get("completion_tokens"), usage.get("output_tokens")),
@@ -136,7 +132,6 @@ def read_counts(usage: Any) -> Counts | None:
             prompt_details.get("cache_write_tokens"), prompt_details.get("cache_creation_tokens"),
             usage.get("cache_creation_input_tokens"),
         ),
-        reasoning=_first(completion_details.get("reasoning_tokens"), usage.get("reasoning_tokens")),
     )  # fmt: skip
     return counts if any(count is not None for count in counts) else None
 

@@ -1,8 +1,8 @@
 """Chat Completions answers -> parts. One reader for both forms: a completion is read as one chunk that holds all.
 
 Rules: only choice 0; a key that is absent, null or empty says nothing; the body's first character decides between JSON
-and events, not its content type; an answer counts as whole only when something says so (a finish_reason, `[DONE]`,
-usage, or the end of a JSON body).
+and events, not its content type; an answer counts as whole only when something says so (a finish_reason, `[DONE]`, the
+usage after the last choice, or the end of a JSON body).
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from gatewayd.protocol.chat.fields import (
     read_counts,
     read_reasoning,
 )
-from gatewayd.protocol.chat.json import parse_json
 from gatewayd.protocol.chat.think import ThinkTags
+from gatewayd.protocol.json import parse_json
 from gatewayd.protocol.parts import Failure, Finish, Part, Text, Thinking
 from gatewayd.protocol.sse import Decoder, Event
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # of a JSON body
 _SPACE = b" \t\r\n\xef\xbb\xbf"
+_DONE = b"[DONE]"
 
 
 class ChatReader:
@@ -53,12 +54,15 @@ class ChatReader:
         self._counts = Counts()
         self._finish: Finish | None = None
         self._ended = False  # `[DONE]` came
+        self._summed_up = False  # usage came in a chunk without a choice, as it does behind the last one
+        self._said = False  # text or a call came
         self._failed = False
         self.started = False
 
     @property
     def complete(self) -> bool:
-        """Nothing that matters can follow: `[DONE]` came, or finish and usage did."""
+        """Nothing can follow but the end of the body: `[DONE]` came. Finish and usage do not say so: text may follow
+        them."""
         return self._ended
 
     @property
@@ -67,6 +71,8 @@ class ChatReader:
         return self._finish is not None
 
     def feed(self, piece: bytes) -> list[Part]:
+        if self._failed or self._ended:
+            return []
         if not self._form:
             piece = piece.lstrip(_SPACE)  # DeepSeek under load sends blank lines for minutes before a JSON body
             if not piece:
@@ -96,7 +102,9 @@ class ChatReader:
         try:
             data = parse_json(body)
         except ValueError:
-            return self._fail(self._to_error(body.decode("utf-8", "replace")))
+            if body.startswith(b"<"):
+                return self._fail(self._to_error(body.decode("utf-8", "replace")))
+            return self._fail(UpstreamFailed("the provider's answer is not whole JSON"))
         self._ended = True
         return self._read(data)
 
@@ -105,56 +113,77 @@ class ChatReader:
         for name, data in events:
             if self._failed or self._ended:  # what follows `[DONE]` is no part of the answer
                 break
-            if data.strip() == b"[DONE]":
-                self._ended = True
-            elif data.strip():
-                parts += self._read_event(name, data)
+            try:
+                document = parse_json(data)
+            except ValueError:
+                parts += self._read_lines(name, data)
+            else:
+                parts += self._read_document(name, document)
         return parts
 
-    def _read_event(self, name: bytes, data: bytes) -> list[Part]:
-        try:
-            documents = [parse_json(data)]
-        except ValueError:
-            try:  # events that no blank line parts
-                documents = [parse_json(line) for line in data.split(b"\n") if line.strip() not in (b"", b"[DONE]")]
-            except ValueError:
-                if name == b"error":
-                    return self._fail(self._to_error(data.decode("utf-8", "replace")))
-                return [] if self._finish else self._fail(UpstreamFailed("the provider sent an event that is not JSON"))
+    def _read_lines(self, name: bytes, data: bytes) -> list[Part]:
+        """Data that is not one document: `[DONE]`, nothing, several events that no blank line parts, or no JSON."""
         parts: list[Part] = []
-        for document in documents:
-            if name == b"error" and not (isinstance(document, dict) and document.get("choices")):
-                return parts + self._fail(self._to_error(document))
-            if document is not None and not self._failed:
-                parts += self._read(document)
+        for line in data.split(b"\n"):
+            if self._failed or self._ended:
+                break
+            if line.strip() == _DONE:
+                self._ended = True
+            elif line.strip():
+                try:
+                    parts += self._read_document(name, parse_json(line))
+                except ValueError:
+                    parts += self._read_noise(name, data)
         return parts
+
+    def _read_noise(self, name: bytes, data: bytes) -> list[Part]:
+        if name == b"error":
+            return self._fail(self._to_error(data.decode("utf-8", "replace")))
+        return [] if self._finish else self._fail(UpstreamFailed("the provider sent an event that is not JSON"))
+
+    def _read_document(self, name: bytes, document: Any) -> list[Part]:
+        if name == b"error" and not (isinstance(document, dict) and document.get("choices")):
+            return self._fail(self._to_error(document))
+        return [] if document is None else self._read(document)
 
     def _read(self, data: Any) -> list[Part]:
         """One chunk, or one completion."""
         if not isinstance(data, dict):
             return self._fail(self._to_error(data) if isinstance(data, list) else _not_an_object())
-        self._count(data.get("usage"))
-        groq = data.get("x_groq")
-        if isinstance(groq, dict) and data.get("usage") is None:
-            self._count(groq.get("usage"))
-        parts: list[Part] = []
-        choice = _choice(data.get("choices"))
+        choices = data.get("choices")
+        choice = _choice(choices, whole=self._form == "json")
+        parts = self._read_usage(data, choice)
         if choice is not None:
             self.started = True
-            self._count(choice.get("usage"))  # Moonshot
+            self._summed_up = False
             parts += self._read_choice(choice)
         error = error_in(data)
-        if error is not None:
-            return parts + self._fail(self._to_error(error))
-        return parts
+        return parts if error is None else parts + self._fail(self._to_error(error))
+
+    def _read_usage(self, data: dict[str, Any], choice: dict[str, Any] | None) -> list[Part]:
+        told = data.get("usage")
+        if told is None and isinstance(groq := data.get("x_groq"), dict):
+            told = groq.get("usage")
+        if told is None and choice is not None:
+            told = choice.get("usage")  # Moonshot
+        counts = read_counts(told)
+        if counts is None:
+            return []
+        self._summed_up = self.started and choice is None
+        self._counts = self._counts.updated(counts)
+        return [self._counts.usage()]
 
     def _read_choice(self, choice: dict[str, Any]) -> list[Part]:
+        message = choice.get("message")
+        delta = choice.get("delta")
         # Perplexity sends both: a stream's last chunk repeats all in `message`, a completion has an empty `delta`
-        names = ("message", "delta") if self._form == "json" else ("delta", "message")
-        message = next((choice[name] for name in names if isinstance(choice.get(name), dict)), None)
-        if message is None:
+        if self._form == "json":
+            message = message or delta
+        elif isinstance(delta, dict) or self._said:
+            message = delta
+        if not message or not isinstance(message, dict):
             message = {"content": choice.get("text")}
-        parts = [part for part in self._read_message(message) if part]
+        parts = list(self._read_message(message))
         self._read_finish(choice)
         return parts
 
@@ -171,18 +200,26 @@ class ChatReader:
             texts = list(read_content(audio.get("transcript")))
         for part in texts:
             if isinstance(part, Text):
-                yield from self._details.flush()
-                yield from self._tags.feed(part.text) if self._tags else (part,)
+                yield from self._read_text(part)
             elif not reasoning:
                 yield part
         refusal = message.get("refusal")
-        if isinstance(refusal, str) and refusal:
-            yield Text(refusal)
-        for call in self._calls.read(message):
+        if refusal and isinstance(refusal, str):
+            yield from self._read_text(Text(refusal))
+        for call in self._calls.read(message, whole=self._form == "json"):
+            self._said = True
             if self._tags:
                 yield from self._tags.finish()
             yield from self._details.flush()
             yield call
+
+    def _read_text(self, part: Text) -> Iterator[Part]:
+        self._said = True
+        yield from self._details.flush()
+        if self._tags:
+            yield from self._tags.feed(part.text)
+        else:
+            yield part
 
     def _read_finish(self, choice: dict[str, Any]) -> None:
         reason = choice.get("finish_reason")
@@ -196,44 +233,37 @@ class ChatReader:
         elif reason in BROKEN_REASONS:
             self._finish = Finish(reason)
         else:
-            stop_reason = STOP_REASONS.get(reason, "end_turn")
-            self._finish = Finish("end_turn" if stop_reason == "stop_sequence" else stop_reason)
+            self._finish = Finish(STOP_REASONS.get(reason, "end_turn"))
 
     def _end(self) -> list[Part]:
         if not self.started:
             return self._fail(UpstreamFailed("the provider sent an empty answer"))
-        parts: list[Part] = list(self._tags.finish()) if self._tags else []
-        parts += self._details.flush()
-        if self._counts != Counts():
-            parts.append(self._counts.usage())
-        if self._finish is None and not self._ended and self._counts == Counts():
-            return parts + self._fail(UpstreamFailed("the provider's answer ended before it was complete"))
+        if self._finish is None and not self._ended and not self._summed_up:
+            return self._fail(UpstreamFailed("the provider's answer ended before it was complete"))
         finish = self._finish or Finish("end_turn")
         if finish.stop_reason in BROKEN_REASONS:
-            return parts + self._fail(Overloaded(f"the provider broke off its answer: {finish.stop_reason}"))
-        return [*parts, finish]
-
-    def _count(self, usage: Any) -> None:
-        counts = read_counts(usage)
-        if counts is not None:
-            self._counts = self._counts.updated(counts)
+            return self._fail(Overloaded(f"the provider broke off its answer: {finish.stop_reason}"))
+        parts: list[Part] = list(self._tags.finish()) if self._tags else []
+        return [*parts, *self._details.flush(), finish]
 
     def _fail(self, error: ApiError) -> list[Part]:
+        """What is held comes out first."""
         self._failed = True
-        parts: list[Part] = []
-        if self._counts != Counts():
-            parts.append(self._counts.usage())
+        parts: list[Part] = list(self._tags.finish()) if self._tags else []
         return [*parts, Failure(error)]
 
 
-def _choice(choices: Any) -> dict[str, Any] | None:
-    """Choice 0: gateways never ask for more, so others can only be somebody else's."""
+def _choice(choices: Any, *, whole: bool) -> dict[str, Any] | None:
+    """Choice 0: gateways never ask for more, so others can only be somebody else's. An index of another type is none;
+    a completion's only choice is taken whatever its index."""
     if not isinstance(choices, list):
         return None
     for choice in choices:
-        if isinstance(choice, dict) and choice.get("index", 0) in (0, None):
-            return choice
-    return None
+        if isinstance(choice, dict):
+            index = choice.get("index")
+            if not index or not isinstance(index, int):
+                return choice
+    return next((choice for choice in choices if isinstance(choice, dict)), None) if whole else None
 
 
 def _not_an_object() -> ApiError:
