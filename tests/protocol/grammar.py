@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from gatewayd.protocol.events import Event
+from tests.protocol.answers import parse_strictly
 
 _DELTA_OF = {
     "text": {"text_delta"},
@@ -60,7 +60,7 @@ def _check_blocks(events: list[Event]) -> tuple[list[dict[str, Any]], int | None
 
 def _check_end(blocks: list[dict[str, Any]], payload: dict[str, Any]) -> None:
     stop_reason = payload["delta"]["stop_reason"]
-    assert all(type(count) is int and count >= 0 for count in payload["usage"].values())
+    assert all(type(count) is int and 0 <= count <= 2**53 for count in payload["usage"].values())
     calls = [block for block in blocks if block["type"] == "tool_use"]
     ids = [block["start"]["id"] for block in calls]
     assert len(set(ids)) == len(ids), "tool ids are unique"
@@ -70,4 +70,4 @@ def _check_end(blocks: list[dict[str, Any]], payload: dict[str, Any]) -> None:
     if stop_reason != "max_tokens":
         assert not calls or stop_reason in ("tool_use", "refusal")
         for block in calls:
-            assert isinstance(json.loads(block["content"], strict=False), dict)
+            assert isinstance(parse_strictly(block["content"]), dict)
