@@ -45,8 +45,10 @@ class ReasoningDetails:
 
 
 def _is_other(last: dict[str, Any], detail: dict[str, Any]) -> bool:
-    """Not a piece of the same detail."""
+    """Not a piece of the same detail: of another kind or id, or that one is closed, by its signature or its data."""
     if any(last.get(key) != detail.get(key) for key in ("type", "index")):
         return True
-    both = [key for key in ("id", "data", "signature") if last.get(key) and detail.get(key)]
-    return any(key != "id" or last[key] != detail[key] for key in both)
+    if last.get("id") and detail.get("id") and last["id"] != detail["id"]:
+        return True
+    closed = last.get("signature") or last.get("data")
+    return bool(closed) and any(detail.get(key) for key in (*_GROWING, "data", "signature"))

@@ -46,6 +46,7 @@ def test_an_empty_or_null_field_erases_nothing() -> None:
         (encrypted("A", id="1"), encrypted("A", id="2")),
         (encrypted("A"), encrypted("B", index=1)),
         (text("a", signature="S"), text("b", signature="T")),
+        (text("a", signature="S"), text("b")),
         ({"type": "reasoning.summary", "summary": "s", "index": 0}, encrypted("A")),
     ],
 )
