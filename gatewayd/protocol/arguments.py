@@ -2,16 +2,20 @@
 
 Rule: what was passed on can always be completed to an object. So pieces flow on at once while they are the beginning of
 an object, but what could still turn out wrong is held back until the next characters confirm it: keys, numbers, commas,
-closing quotes, the last brace. Whatever does not parse in the end is repaired (json-repair), or closed where it was.
+closing quotes, the last brace. Whatever does not parse in the end is repaired (by a function that is passed in), or
+closed where it was.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from gatewayd.protocol.json import MAX_DEPTH, clean, parse_json
+
+Repair = Callable[[str], Any]  # broken JSON -> what was meant, None where that cannot be said
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'(?:[^"\\\x00-\x1f]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
@@ -27,9 +31,10 @@ _ROOT, _VALUE, _VALUE_OR_END, _KEY, _KEY_OR_END, _COLON, _NEXT, _IN_KEY, _IN_STR
 class Arguments:
     """One call's arguments. `feed` and `finish` return the text to pass on; all of it together parses to an object."""
 
-    __slots__ = ("_closers", "_end", "_pending", "_pieces", "_safe_end", "_sent", "_state", "repaired")
+    __slots__ = ("_closers", "_end", "_pending", "_pieces", "_repair", "_safe_end", "_sent", "_state", "repaired")
 
-    def __init__(self) -> None:
+    def __init__(self, repair: Repair | None = None) -> None:
+        self._repair = repair or repair_nothing
         self._pieces: list[str] = []  # everything that came
         self._pending = ""  # what came and was not passed on
         self._end = 0  # how far in _pending the scanner got
@@ -69,7 +74,7 @@ class Arguments:
             self.repaired = bool(raw[end:].strip())
             return raw[len(sent) : end] if self.repaired else self._pending
         self.repaired = raw.strip() not in ("", "null")
-        value = parse_arguments(raw)
+        value = parse_arguments(raw, self._repair)
         for separators in ((",", ":"), (", ", ": ")):
             text = json.dumps(value, separators=separators, ensure_ascii=False)
             if text.startswith(sent):
@@ -140,7 +145,12 @@ class Arguments:
         return 1
 
 
-def parse_arguments(raw: str) -> dict[str, Any]:
+def repair_nothing(_text: str) -> None:
+    """The `repair` of a caller that has none: what does not parse says nothing."""
+    return
+
+
+def parse_arguments(raw: str, repair: Repair = repair_nothing) -> dict[str, Any]:
     """What a provider sent as arguments -> an object: doubly encoded JSON is unwrapped, anything else repaired.
 
     Text that holds no object at all, or one that is nested too deeply, becomes {}.
@@ -149,15 +159,13 @@ def parse_arguments(raw: str) -> dict[str, Any]:
     if isinstance(value, str):  # JSON inside a JSON string
         value = _loads(value)
     if value is None and raw.strip() not in ("", "null"):
-        value = _repair(raw)
+        value = _repaired(raw, repair)
     return value if isinstance(value, dict) else {}
 
 
-def _repair(raw: str) -> Any:
-    import json_repair  # loaded when first needed: it costs memory, and most servers never see a broken call
-
+def _repaired(raw: str, repair: Repair) -> Any:
     try:
-        value = clean(json_repair.loads(raw))
+        value = clean(repair(raw))
     except (ValueError, RecursionError):
         return None
     if isinstance(value, list):  # several objects: the first that says something

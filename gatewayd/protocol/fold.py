@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gatewayd.protocol.arguments import parse_arguments
+from gatewayd.protocol.arguments import Repair, parse_arguments, repair_nothing
 from gatewayd.protocol.events import DELTAS, Event
 
 
 class Fold:
     """Add events in order; `message` is whole after message_stop."""
 
-    def __init__(self) -> None:
+    def __init__(self, repair: Repair = repair_nothing) -> None:
+        self._repair = repair
         self.message: dict[str, Any] = {}
         self._pieces: list[str] = []  # of the open block
         self._signature = ""
@@ -41,7 +42,9 @@ class Fold:
     def _stop_block(self, block: dict[str, Any]) -> None:
         content = "".join(self._pieces)
         if block["type"] == "tool_use":
-            block["input"] = parse_arguments(content)  # a call cut by the length limit is closed where it was cut
+            block["input"] = parse_arguments(
+                content, self._repair
+            )  # a call cut by the length limit is closed where it was cut
         elif block["type"] in DELTAS:
             block[block["type"]] = content
         if block["type"] == "thinking":

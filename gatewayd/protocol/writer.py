@@ -23,7 +23,7 @@ from typing import Any
 
 from gatewayd.errors import ApiError, UpstreamFailed
 from gatewayd.protocol import events
-from gatewayd.protocol.arguments import Arguments
+from gatewayd.protocol.arguments import Arguments, Repair, repair_nothing
 from gatewayd.protocol.events import Event
 from gatewayd.protocol.names import encode_id
 from gatewayd.protocol.notes import Notes
@@ -53,6 +53,7 @@ class Writer:
     used_tool_ids        ids of the conversation's earlier calls: an id is never used twice
     tool_names           name that went upstream -> the client's name, where they differ
     single_call          keep the first tool call only
+    repair               puts broken tool arguments right
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Writer:
         used_tool_ids: frozenset[str] = frozenset(),
         tool_names: Mapping[str, str] | None = None,
         single_call: bool = False,
+        repair: Repair = repair_nothing,
     ) -> None:
         self._start = events.message_start(message_id, model, input_tokens)
         self._new_tool_id = new_tool_id
@@ -83,7 +85,8 @@ class Writer:
         self._call = ToolCall(-1)  # the open or coming call: key, id and name as far as known
         self._call_id = ""  # the id that the client will see, once settled
         self._call_open = False  # its block has started
-        self._arguments = Arguments()
+        self._repair = repair
+        self._arguments = Arguments(repair)
         self._passed = ""  # arguments that may go out once the block has started
         self._closed_calls: set[int] = set()
         self._held: list[Part] = []
@@ -222,7 +225,7 @@ class Writer:
         self._call, self._call_id, self._call_open = ToolCall(call.key), "", False
         self._carry_signature(call)
         out += self._close()
-        self._arguments, self._passed = Arguments(), ""
+        self._arguments, self._passed = Arguments(self._repair), ""
         self._calls += 1
         self._state = State.TOOL
         return out + self._extend_call(call)

@@ -25,6 +25,8 @@ from gatewayd.protocol.events import Event
 from gatewayd.protocol.notes import Notes
 from gatewayd.protocol.seal import Seal
 from gatewayd.protocol.writer import Writer
+from gatewayd.relay.documents import pdf_text
+from gatewayd.relay.repair import repair_json
 from gatewayd.upstream import Call, Upstreams
 
 
@@ -54,6 +56,7 @@ class Attempt:
             vision=target.route.vision,
             server_tools=target.gateway.gateway.server_tools,
             unseal=seal.unseal,
+            read_pdf=pdf_text,
         )
         self.may_think = chat.thinking
         self._body = orjson.dumps(chat.body)
@@ -68,6 +71,7 @@ class Attempt:
             used_tool_ids=chat.tool_ids,
             tool_names=chat.tool_names,
             single_call=chat.single_call,
+            repair=repair_json,
         )
         self.answer = Answer(reader, writer, chat.local_stops)
         self.call: Call | None = None

@@ -23,6 +23,7 @@ from gatewayd.protocol.seal import Seal
 from gatewayd.protocol.tokens import estimate_tokens
 from gatewayd.relay.attempt import Attempt, Target
 from gatewayd.relay.record import Record
+from gatewayd.relay.repair import repair_json
 from gatewayd.relay.timing import Timing
 from gatewayd.relay.traffic import Traffic
 from gatewayd.upstream import Upstreams
@@ -92,7 +93,7 @@ class Exchange:
 
     async def message(self) -> dict[str, Any]:
         """The whole answer as a Message. Raises ApiError."""
-        fold = Fold()
+        fold = Fold(repair_json)
 
         async def emit(events: list[Event]) -> None:
             fold.add(events)

@@ -16,6 +16,7 @@ from gatewayd.protocol.events import Event
 from gatewayd.protocol.notes import Notes
 from gatewayd.protocol.seal import Seal
 from gatewayd.protocol.writer import Writer
+from gatewayd.relay.repair import repair_json
 
 ESTIMATE = 9  # of the request's tokens
 SEAL = Seal([b"key"])
@@ -38,6 +39,7 @@ def new_answer(
         seal=SEAL,
         notes=notes or Notes(),
         used_tool_ids=frozenset(used_ids),
+        repair=repair_json,
     )
 
     def to_error(told: Any):

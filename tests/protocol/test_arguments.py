@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.protocol.arguments import Arguments, parse_arguments
+from gatewayd.relay.repair import repair_json
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -21,7 +22,7 @@ _cuts = st.lists(st.integers(0, 10_000))
 
 
 def pass_on(raw: str, cuts: list[int], *, cut: bool = False) -> tuple[list[str], Arguments]:
-    arguments, out, last = Arguments(), [], 0
+    arguments, out, last = Arguments(repair_json), [], 0
     for at in [*sorted({cut % (len(raw) + 1) for cut in cuts}), len(raw)]:
         out.append(arguments.feed(raw[last:at]))
         last = at
@@ -93,7 +94,7 @@ def test_what_providers_send_beside_objects(raw: str, value: dict, repaired: boo
         out, arguments = pass_on(raw, cuts)
         assert json.loads("".join(out)) == value
         assert arguments.repaired is repaired
-    assert parse_arguments(raw) == value
+    assert parse_arguments(raw, repair_json) == value
 
 
 def test_pieces_flow_on_as_they_come() -> None:
@@ -122,5 +123,5 @@ def test_arguments_nested_beyond_reason_are_closed_where_they_became_so() -> Non
 
 def test_what_is_parsed_can_be_written_again() -> None:
     for raw in ('{"a":"\\ud83d"}', '{"a":1' + "0" * 30 + "}", "{'a':1" + "0" * 5000 + "}", "{'a':'\\ud83d'}"):
-        orjson.dumps(parse_arguments(raw))
+        orjson.dumps(parse_arguments(raw, repair_json))
     assert parse_arguments('{"a":"x\\ud83d"}') == {"a": "x\ufffd"}

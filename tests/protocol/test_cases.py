@@ -27,6 +27,7 @@ import yaml
 
 from gatewayd.protocol.fold import Fold
 from gatewayd.protocol.notes import Notes
+from gatewayd.relay.repair import repair_json
 from tests.protocol.answers import ESTIMATE, client_message, cut, feed, new_answer, short
 from tests.protocol.grammar import check_grammar
 
@@ -66,7 +67,7 @@ def check(says: dict[str, Any], body: bytes, cuts: Callable[[bytes], list[int]],
             told["message"] = says["error"]["message"]
         assert {"error": told, "text_before_error": text} == FAILED | outcome(says), how
         return
-    fold = Fold()
+    fold = Fold(repair_json)
     fold.add(events)
     for message, left_out in ((streamed, "input"), (fold.message, "partial")):
         told = short(message) | {"notes": notes.codes()}

@@ -9,10 +9,11 @@ import orjson
 from gatewayd.protocol import events
 from gatewayd.protocol.fold import Fold
 from gatewayd.protocol.parts import Usage
+from gatewayd.relay.repair import repair_json
 
 
 def fold(*stream: events.Event) -> dict:
-    folded = Fold()
+    folded = Fold(repair_json)
     for event in stream:
         folded.add([event])
     return folded.message

@@ -18,6 +18,7 @@ from gatewayd.protocol.notes import Notes
 from gatewayd.protocol.parts import Carried, Failure, Finish, Part, Text, Thinking, ToolCall, Usage
 from gatewayd.protocol.seal import Seal
 from gatewayd.protocol.writer import Writer
+from gatewayd.relay.repair import repair_json
 from tests.protocol.grammar import check_grammar
 
 SEAL = Seal([b"key"])
@@ -32,6 +33,7 @@ def new_writer(**options) -> Writer:
         "new_tool_id": lambda: f"toolu_new{next(numbers)}",
         "seal": SEAL,
         "notes": Notes(),
+        "repair": repair_json,
     }
     return Writer(**(defaults | options))
 
@@ -44,7 +46,7 @@ def write(parts: list[Part], **options) -> list[Event]:
 def message(parts: list[Part], **options) -> dict:
     events = write(parts, **options)
     check_grammar(events)
-    fold = Fold()
+    fold = Fold(repair_json)
     fold.add(events)
     return fold.message
 
@@ -281,7 +283,7 @@ def test_the_sdk_accumulates_what_the_fold_says(parts: list[Part]) -> None:
     events = write(parts)
     if events[-1].name == "error":
         return
-    fold = Fold()
+    fold = Fold(repair_json)
     fold.add(events)
     body = b"".join(sse.encode(name, payload) for name, payload in events)
     transport = httpx2.MockTransport(

@@ -8,12 +8,10 @@ by many providers.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gatewayd.errors import InvalidRequest
-from gatewayd.protocol import documents
 from gatewayd.protocol.chat.target import Target
 from gatewayd.protocol.names import wire_name
 
@@ -129,8 +127,8 @@ def _file(block: dict[str, Any]) -> Part:
 
 def _pdf_text(data: str, place: str, target: Target) -> str:
     try:
-        text = documents.pdf_text(base64.b64decode(data, validate=True))
-    except (binascii.Error, documents.NoText) as error:
+        text = target.read_pdf(base64.b64decode(data, validate=True))
+    except ValueError as error:
         raise InvalidRequest(f"{place}.document: no text can be taken from this PDF: {error}") from None
     target.notes.add("documents.text_extracted", f"{place}: text without layout and pictures")
     return text

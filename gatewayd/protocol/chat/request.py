@@ -13,7 +13,7 @@ import orjson
 
 from gatewayd.protocol.chat.dialect import Dialect
 from gatewayd.protocol.chat.messages import build_messages
-from gatewayd.protocol.chat.target import Target, Unseal, unseal_nothing
+from gatewayd.protocol.chat.target import ReadPdf, Target, Unseal, read_no_pdf, unseal_nothing
 from gatewayd.protocol.chat.thinking import build_thinking, wants_thinking
 from gatewayd.protocol.chat.tools import build_tools
 from gatewayd.protocol.notes import Notes
@@ -51,6 +51,7 @@ def build_request(
     vision: bool = True,
     server_tools: str = "drop",
     unseal: Unseal = unseal_nothing,
+    read_pdf: ReadPdf = read_no_pdf,
 ) -> ChatRequest:
     """The Chat Completions request for a parsed Anthropic request.
 
@@ -58,7 +59,7 @@ def build_request(
     unseal: signature of a thinking block -> the provider data packed in it. Raises InvalidRequest for what cannot be
     translated.
     """
-    target = Target(dialect, notes, vision, unseal)
+    target = Target(dialect, notes, vision, unseal, read_pdf)
     thinking = wants_thinking(request)
     tools = build_tools(request, target, server_tools, thinking=bool(thinking))
     limit = _output_limit(request, max_output_tokens, notes)

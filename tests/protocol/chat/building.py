@@ -11,6 +11,7 @@ from gatewayd.protocol.anthropic import parse_request
 from gatewayd.protocol.chat.dialects import DIALECTS, Dialect
 from gatewayd.protocol.chat.request import ChatRequest, build_request
 from gatewayd.protocol.notes import Notes
+from gatewayd.relay.documents import pdf_text
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def build(
     request = parse_request(orjson.dumps({"model": "m", "max_tokens": 100, "messages": messages, **fields}))
     notes = Notes()
     row = DIALECTS[dialect] if isinstance(dialect, str) else dialect
-    chat = build_request(request, upstream_model="up", dialect=row, notes=notes, **(options or {}))
+    chat = build_request(request, upstream_model="up", dialect=row, notes=notes, read_pdf=pdf_text, **(options or {}))
     return Built(chat, notes)
 
 

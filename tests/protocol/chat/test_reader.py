@@ -16,6 +16,7 @@ from gatewayd.protocol.chat.reader import MAX_BODY_BYTES, ChatReader
 from gatewayd.protocol.events import Event
 from gatewayd.protocol.fold import Fold
 from gatewayd.protocol.parts import Failure
+from gatewayd.relay.repair import repair_json
 from tests.protocol.answers import client_message, cut, feed, new_answer, short
 from tests.protocol.chat.chunks import Said, hostile_bodies, in_order, interleaved
 from tests.protocol.grammar import check_grammar
@@ -41,7 +42,7 @@ def test_anything_gives_one_legal_answer_however_it_is_cut(body, cuts, dialect, 
     events = feed(answer, cut(body, cuts))
     check_grammar(events)
     assert (answer.error is not None) is (events[-1].name == "error")
-    fold = Fold()
+    fold = Fold(repair_json)
     fold.add(events)
     orjson.dumps(fold.message)
     assert outcome(events) == outcome(feed(new_answer(**options), [body]))
@@ -109,7 +110,7 @@ def test_a_stream_and_a_completion_that_say_the_same_are_told_the_same(data, rea
     usage = {"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27, "cached_tokens": 4}
     messages = []
     for body in (said.body(finish, usage), said.completion(finish, usage, reasoning)):
-        fold = Fold()
+        fold = Fold(repair_json)
         fold.add(feed(new_answer(), cut(body, cuts)))
         messages.append(short(fold.message))
     assert messages[0] == messages[1]

@@ -25,7 +25,7 @@ KEPT_TEXTS = 8
 _BROKEN = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
-class NoText(Exception):
+class NoText(ValueError):
     """The PDF is broken, encrypted, or holds no text; the message says which."""
 
 
@@ -68,6 +68,8 @@ def _text_of(pdf: _Pdf) -> str:
         if reader.is_encrypted and not reader.decrypt(""):
             raise NoText("it is encrypted")
         return _read_pages(reader)
+    except NoText:
+        raise
     except (PyPdfError, *_BROKEN) as error:
         raise NoText(f"it is broken ({type(error).__name__})") from None
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from gatewayd.protocol import documents
-from gatewayd.protocol.documents import NoText, pdf_text
+from gatewayd.relay import documents
+from gatewayd.relay.documents import NoText, pdf_text
 from tests.protocol.pdfs import assemble, make_pdf
 
 
