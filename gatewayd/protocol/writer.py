@@ -180,8 +180,8 @@ class Writer:
             return self._write_thinking(part.text)
         if isinstance(part, ToolCall):
             return self._write_call(part)
-        if isinstance(part, Carried):
-            self._carry(part.payload)
+        assert isinstance(part, Carried)
+        self._carry(part.payload)
         return []
 
     def _write_text(self, text: str) -> list[Event]:

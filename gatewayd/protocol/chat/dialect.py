@@ -23,6 +23,7 @@ class Dialect:
 
     Top level of the request
       max_tokens_field      the name of the output limit
+      max_output_tokens     the largest output limit that is taken; 0: not known
       temperature, top_p    may be sent; top_k too, though nearly nobody takes it
       max_stop              how many stop sequences `stop` takes; 0: the field is refused
       stream_options        `stream_options.include_usage` may be sent
@@ -68,6 +69,7 @@ class Dialect:
     key_header: str = "authorization"
 
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    max_output_tokens: int = 0
     temperature: bool = True
     top_p: bool = True
     top_k: bool = False

@@ -71,7 +71,7 @@ def _walk(value: Any, depth: int) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for item in value[:5]:
             yield from _walk(item, depth + 1)
-    elif isinstance(value, dict):
+    else:
         yield from _walk_object(value, depth)
 
 

@@ -62,7 +62,8 @@ def build_request(
     target = Target(dialect, notes, vision, unseal, read_pdf)
     thinking = wants_thinking(request)
     tools = build_tools(request, target, server_tools, thinking=bool(thinking))
-    limit = _output_limit(request, max_output_tokens, notes)
+    limits = [limit for limit in (max_output_tokens, dialect.max_output_tokens) if limit]
+    limit = _output_limit(request, min(limits, default=None), notes)
     answer_format, instruction = _answer_format(request, target)
     stops = tuple(request.get("stop_sequences") or ())
     sent_stops = stops[: dialect.max_stop]
