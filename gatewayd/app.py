@@ -21,6 +21,7 @@ from gatewayd.errors import StoreUnavailable
 from gatewayd.gateways import Snapshot
 from gatewayd.protocol.seal import Seal
 from gatewayd.relay import Record, Relay, Timing
+from gatewayd.relay.learned import Learned
 from gatewayd.settings import Settings
 from gatewayd.store import Store
 from gatewayd.store.journal import Journal
@@ -67,14 +68,17 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
         reasons = [reason for reason in (app.ctx.not_yet, draining, live.database_problem) if reason]
         return Readiness(reasons, list(live.problems))
 
+    journal = Journal(store)
+    learned = Learned(journal)
     app = create_api(
         lambda: live.current,
+        learned=learned,
         secret_keys=secret_keys,
         readiness=readiness,
         network=settings.upstream_network,
         drain_seconds=settings.drain_seconds,
     )
-    _run_with(app, store, live, Journal(store))
+    _run_with(app, store, live, journal, learned)
     return app
 
 
@@ -85,13 +89,14 @@ def create_api(
     readiness: Callable[[], Readiness] = Readiness,
     record: Callable[[Record], None] | None = None,
     timing: Timing | None = None,
+    learned: Learned | None = None,
     network: Network = "local",
     drain_seconds: float = 0,
     name: str = "gatewayd",
 ) -> App:
     """The LLM surface over any source of snapshots. `name`: Sanic wants it to be unique in the process."""
     upstreams = Upstreams(network)
-    relay = Relay(upstreams, Seal(secret_keys), record or log_record, timing)
+    relay = Relay(upstreams, Seal(secret_keys), record or log_record, timing, learned)
     config = Config(env_prefix="GATEWAYD_SANIC_")  # nothing is read from SANIC_*: settings.py is the only reader
     config.update(_SERVER)
     app: App = Sanic(name, config=config, ctx=Services(current, relay, readiness), configure_logging=False)
@@ -105,7 +110,7 @@ def create_api(
     return app
 
 
-def _run_with(app: App, store: Store, live: Live, journal: Journal) -> None:
+def _run_with(app: App, store: Store, live: Live, journal: Journal, learned: Learned) -> None:
     """What runs beside the requests, from the server's start to its stop."""
 
     @app.before_server_start
@@ -113,7 +118,9 @@ def _run_with(app: App, store: Store, live: Live, journal: Journal) -> None:
         loop = asyncio.get_running_loop()
         await store.connect()
         await live.refresh()
-        app.ctx.tasks = [loop.create_task(live.watch()), loop.create_task(journal.run())]
+        await learned.load(store)
+        work = (live.watch(), journal.run(), learned.follow(store))
+        app.ctx.tasks = [loop.create_task(coroutine) for coroutine in work]
         with contextlib.suppress(RuntimeError, ValueError):  # only the main thread may; elsewhere polling does it
             loop.add_signal_handler(signal.SIGHUP, _reload, app, live)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ from gatewayd.protocol.answer import Answer
 from gatewayd.protocol.chat.dialects import Dialect
 from gatewayd.protocol.chat.errors import read_error
 from gatewayd.protocol.chat.reader import ChatReader
+from gatewayd.protocol.chat.refusals import Change, read_refusal
 from gatewayd.protocol.chat.request import build_request
 from gatewayd.protocol.events import Event
 from gatewayd.protocol.notes import Notes
@@ -32,12 +33,22 @@ from gatewayd.upstream import Call, Upstreams
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an attempt goes: a gateway, the row of its model map, the dialect as it is known by now."""
+    """Where an attempt goes: a gateway, the row of its model map, the dialect as it is known by now.
+
+    learned   habits of the dialect that a refusal taught before
+    changes   habits that were changed for this request, and not proven yet
+    """
 
     gateway: ActiveGateway
     route: ModelRoute
     upstream_model: str
     dialect: Dialect
+    learned: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+    def changed(self, change: Change) -> Target:
+        dialect = self.dialect.with_capabilities({change.habit: change.value})
+        return replace(self, dialect=dialect, changes=(*self.changes, change))
 
 
 class Attempt:
@@ -47,6 +58,8 @@ class Attempt:
         self.target = target
         self.notes = Notes()
         self._estimate = estimate
+        for habit in (*target.learned, *(change.habit for change in target.changes)):
+            self.notes.add(f"learned.{habit}", "the provider refused another form")
         chat = build_request(
             request,
             upstream_model=target.upstream_model,
@@ -59,7 +72,9 @@ class Attempt:
             read_pdf=pdf_text,
         )
         self.may_think = chat.thinking
-        self._body = orjson.dumps(chat.body)
+        self._chat_body = chat.body
+        self.body = orjson.dumps(chat.body)
+        self.remedy: Change | None = None  # what a refusal asked to change
         reader = ChatReader(target.dialect, lambda told: self._told_error(200, told), chat.stops)
         writer = Writer(
             message_id=message_id,
@@ -80,7 +95,7 @@ class Attempt:
 
     async def events(self, upstreams: Upstreams) -> AsyncIterator[list[Event]]:
         """Calls the provider; yields the events of each read that has any. Raises ApiError."""
-        call = self.call = await upstreams.open(self.target.gateway, self._body)
+        call = self.call = await upstreams.open(self.target.gateway, self.body)
         if not 200 <= call.status < 300:
             raise await self._refusal(call)
         answer = self.answer
@@ -105,7 +120,9 @@ class Attempt:
             return UpstreamFailed(
                 f"the provider answered with a redirect (status {call.status}), which is not followed"
             )
-        return self._told_error(call.status, await call.read_error(), call.header("retry-after"))
+        told = await call.read_error()
+        self.remedy = read_refusal(call.status, told, self.target.dialect, self._chat_body)
+        return self._told_error(call.status, told, call.header("retry-after"))
 
     def _told_error(self, status: int, told: Any, retry_after: str | None = None) -> ApiError:
         window = self.target.route.context_window

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from gatewayd.errors import ApiError, NotFound, TimedOut, Unavailable, UpstreamFailed
@@ -22,11 +23,14 @@ from gatewayd.protocol.fold import Fold
 from gatewayd.protocol.seal import Seal
 from gatewayd.protocol.tokens import estimate_tokens
 from gatewayd.relay.attempt import Attempt, Target
+from gatewayd.relay.learned import Learned
 from gatewayd.relay.record import Record
 from gatewayd.relay.repair import repair_json
 from gatewayd.relay.timing import Timing
 from gatewayd.relay.traffic import Traffic
 from gatewayd.upstream import Upstreams
+
+MAX_CHANGES = 3  # of the dialect, for one request
 
 Emit = Callable[[list[Event]], Awaitable[None]]
 
@@ -51,13 +55,19 @@ class Relay:
     """
 
     def __init__(
-        self, upstreams: Upstreams, seal: Seal, record: Callable[[Record], None], timing: Timing | None = None
+        self,
+        upstreams: Upstreams,
+        seal: Seal,
+        record: Callable[[Record], None],
+        timing: Timing | None = None,
+        learned: Learned | None = None,
     ) -> None:
         self.upstreams = upstreams
         self.seal = seal
         self.record = record
         self.timing = timing or Timing()
         self.traffic = Traffic()
+        self.learned = learned or Learned()
 
     def exchange(self, gateway: ActiveGateway, request: dict[str, Any], record: Record) -> Exchange:
         """A translated request, ready to be sent. Raises ApiError where it cannot be."""
@@ -74,12 +84,14 @@ class Exchange:
         self._relay = relay
         self._timing = relay.timing
         self._record = record
-        target = _choose(gateway, request["model"])
-        record.upstream_model = target.upstream_model
-        message_id = f"msg_{secrets.token_hex(12)}"
-        self._attempt = Attempt(target, request, relay.seal, estimate_tokens(request), message_id)
         self._reply: Reply | None = None
         self._committed = False
+        self._request = request
+        self._estimate = estimate_tokens(request)
+        self._message_id = f"msg_{secrets.token_hex(12)}"
+        target = _choose(gateway, request["model"], relay.learned)
+        record.upstream_model = target.upstream_model
+        self._attempt = self._attempt_at(target)
         self._sending_since: float | None = None
         self._expired: ApiError | None = None
         self._scope: asyncio.Timeout | None = None
@@ -143,7 +155,7 @@ class Exchange:
                 self._scope = scope
                 watcher = asyncio.get_running_loop().create_task(self._watch(scope))
                 try:
-                    async for events in self._attempt.events(self._relay.upstreams):
+                    async for events in self._events():
                         await self._emit(emit, events)
                 finally:
                     watcher.cancel()
@@ -156,6 +168,46 @@ class Exchange:
                 raise self._expired from None
             else:
                 raise UpstreamFailed("the connection to the provider was lost") from None
+
+    async def _events(self) -> AsyncIterator[list[Event]]:
+        """The events of the first attempt that the provider takes: a refusal that names its remedy leads to another."""
+        self._record.attempts = 1
+        while True:
+            try:
+                async for events in self._attempt.events(self._relay.upstreams):
+                    self._learn()
+                    yield events
+                return
+            except ApiError:
+                following = self._cured()
+                if following is None:
+                    raise
+                self._attempt.close()
+                self._attempt = following
+                self._record.attempts += 1
+
+    def _cured(self) -> Attempt | None:
+        """The attempt that does what the refusal asked for, where that makes another request of it."""
+        target, remedy = self._attempt.target, self._attempt.remedy
+        if remedy is None or len(target.changes) >= MAX_CHANGES:
+            return None
+        if remedy.habit in {change.habit for change in target.changes}:
+            return None
+        following = self._attempt_at(target.changed(remedy))
+        return following if following.body != self._attempt.body else None
+
+    def _learn(self) -> None:
+        """The provider took the request: what was changed for it helped."""
+        target = self._attempt.target
+        if target.changes:
+            self._relay.learned.remember(target.gateway, target.upstream_model, list(target.changes))
+            self._attempt.target = replace(target, changes=())
+
+    def _attempt_at(self, target: Target) -> Attempt:
+        attempt = Attempt(target, self._request, self._relay.seal, self._estimate, self._message_id)
+        if self._committed:
+            attempt.answer.start()  # it has been sent already
+        return attempt
 
     async def _emit(self, emit: Emit, events: list[Event]) -> None:
         if self._record.ttft_ms is None and events:
@@ -223,11 +275,13 @@ class Exchange:
         self._relay.record(record)
 
 
-def _choose(gateway: ActiveGateway, model: str) -> Target:
+def _choose(gateway: ActiveGateway, model: str, learned: Learned) -> Target:
     """Raises Unavailable where the gateway lacks its secret, NotFound where its model map has no row for the model."""
     if gateway.missing_secret is not None:
         raise Unavailable(f"secret {gateway.missing_secret} is not set", should_retry=False)
     route = gateway.gateway.route(model)
     if route is None:
         raise NotFound(f"model: {model}")
-    return Target(gateway, route, route.upstream_model or model, gateway.dialect)
+    upstream_model = route.upstream_model or model
+    dialect, habits = learned.dialect(gateway, upstream_model)
+    return Target(gateway, route, upstream_model, dialect, tuple(habits))

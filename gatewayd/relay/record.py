@@ -34,6 +34,7 @@ class Record:
     cache_read: int | None = None
     cache_write: int | None = None
     output_tokens: int | None = None
+    attempts: int = 0
     notes: list[str] = field(default_factory=list)
 
     def close(self, error: ApiError | None, *, committed: bool = False) -> None:

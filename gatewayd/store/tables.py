@@ -52,3 +52,14 @@ token = sa.Table(
     sa.Column("managed_by", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
 )
+
+#: `habits` is a JSON object as in `upstream.capabilities`; `upstream` is base URL and dialect, so a change begins anew.
+learned = sa.Table(
+    "learned",
+    metadata,
+    sa.Column("gateway_id", sa.Text, primary_key=True),
+    sa.Column("upstream", sa.Text, primary_key=True),
+    sa.Column("upstream_model", sa.Text, primary_key=True),
+    sa.Column("habits", sa.Text, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+)

@@ -132,7 +132,7 @@ _THINKING = _has("thinking", "enable_thinking", "chat_template_kwargs", "reasoni
 _REASONING = ("reasoning_content", "reasoning", "reasoning_details")
 _CALLS = _messages(lambda message: bool(message.get("tool_calls")))
 _LIMIT = _any(
-    r"max_(?:completion_|output_)?tokens\b.{0,200}(?:at most|less than or equal|<=|maximum|range|too large|exceed|> ?\d)",
+    r"max_(?:completion_|output_)?tokens\b.{0,200}(?:at most|less than or equal|<=|maximum|range|large|exceed|> ?\d)",
     r"(?:at most|maximum|exceed|range of).{0,60}max_tokens",
     "output tokens",
 )

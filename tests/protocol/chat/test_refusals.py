@@ -27,7 +27,7 @@ ROW = DIALECTS["generic"].with_capabilities(
     {
         "thinking_switch": "reasoning_effort", "effort_levels": ["low", "high", "xhigh"],
         "response_format": "json_schema", "late_system": True, "null_content": True, "system_role": "developer",
-        "thinking_replay": "reasoning_content",
+        "thinking_replay": "reasoning_content", "tool_ids": "any",
     }
 )  # fmt: skip
 
