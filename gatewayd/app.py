@@ -21,6 +21,7 @@ from gatewayd.errors import StoreUnavailable
 from gatewayd.gateways import Snapshot
 from gatewayd.protocol.seal import Seal
 from gatewayd.relay import Record, Relay, Timing
+from gatewayd.relay.estimates import Estimates
 from gatewayd.relay.learned import Learned
 from gatewayd.settings import Settings
 from gatewayd.store import Store
@@ -69,16 +70,17 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
         return Readiness(reasons, list(live.problems))
 
     journal = Journal(store)
-    learned = Learned(journal)
+    learned, estimates = Learned(journal), Estimates()
     app = create_api(
         lambda: live.current,
         learned=learned,
+        estimates=estimates,
         secret_keys=secret_keys,
         readiness=readiness,
         network=settings.upstream_network,
         drain_seconds=settings.drain_seconds,
     )
-    _run_with(app, store, live, journal, learned)
+    _run_with(app, store, live, journal, learned, estimates)
     return app
 
 
@@ -90,13 +92,14 @@ def create_api(
     record: Callable[[Record], None] | None = None,
     timing: Timing | None = None,
     learned: Learned | None = None,
+    estimates: Estimates | None = None,
     network: Network = "local",
     drain_seconds: float = 0,
     name: str = "gatewayd",
 ) -> App:
     """The LLM surface over any source of snapshots. `name`: Sanic wants it to be unique in the process."""
     upstreams = Upstreams(network)
-    relay = Relay(upstreams, Seal(secret_keys), record or log_record, timing, learned)
+    relay = Relay(upstreams, Seal(secret_keys), record or log_record, timing, learned, estimates)
     config = Config(env_prefix="GATEWAYD_SANIC_")  # nothing is read from SANIC_*: settings.py is the only reader
     config.update(_SERVER)
     app: App = Sanic(name, config=config, ctx=Services(current, relay, readiness), configure_logging=False)
@@ -110,7 +113,7 @@ def create_api(
     return app
 
 
-def _run_with(app: App, store: Store, live: Live, journal: Journal, learned: Learned) -> None:
+def _run_with(app: App, store: Store, live: Live, journal: Journal, learned: Learned, estimates: Estimates) -> None:
     """What runs beside the requests, from the server's start to its stop."""
 
     @app.before_server_start
@@ -119,7 +122,8 @@ def _run_with(app: App, store: Store, live: Live, journal: Journal, learned: Lea
         await store.connect()
         await live.refresh()
         await learned.load(store)
-        work = (live.watch(), journal.run(), learned.follow(store))
+        await estimates.load(store)
+        work = (live.watch(), journal.run(), learned.follow(store), estimates.follow(store))
         app.ctx.tasks = [loop.create_task(coroutine) for coroutine in work]
         with contextlib.suppress(RuntimeError, ValueError):  # only the main thread may; elsewhere polling does it
             loop.add_signal_handler(signal.SIGHUP, _reload, app, live)
@@ -136,6 +140,7 @@ def _run_with(app: App, store: Store, live: Live, journal: Journal, learned: Lea
         await asyncio.gather(*app.ctx.tasks, return_exceptions=True)
         with contextlib.suppress(StoreUnavailable):
             await journal.flush()
+        await estimates.share(store)
         await store.disconnect()
 
 

@@ -12,7 +12,7 @@ from gatewayd.api.body import read_body
 from gatewayd.api.context import ApiRequest, new_record
 from gatewayd.errors import NotFound
 from gatewayd.protocol.anthropic import parse_request
-from gatewayd.protocol.tokens import estimate_tokens
+from gatewayd.protocol.tokens import measure_request
 
 
 async def create_message(request: ApiRequest, gateway_id: str) -> HTTPResponse | None:
@@ -39,9 +39,12 @@ async def create_message(request: ApiRequest, gateway_id: str) -> HTTPResponse |
 async def count_tokens(request: ApiRequest, gateway_id: str) -> HTTPResponse:
     gateway = authenticate(request, request.app.ctx.current(), gateway_id)
     payload = parse_request(await read_body(request), path="count_tokens")
-    if gateway.gateway.route(payload["model"]) is None:
+    route = gateway.gateway.route(payload["model"])
+    if route is None:
         raise NotFound(f"model: {payload['model']}")
-    body = orjson.dumps({"input_tokens": estimate_tokens(payload)})
+    upstream_model = route.upstream_model or payload["model"]
+    tokens = request.app.ctx.relay.estimates.estimate(gateway_id, upstream_model, measure_request(payload))
+    body = orjson.dumps({"input_tokens": tokens})
     return HTTPResponse(body, content_type="application/json")
 
 

@@ -1,5 +1,5 @@
-"""How many input tokens a request has, roughly and fast: a structural estimate that is then corrected by what the
-provider reports (see the relay), so it only has to be proportional to the truth across kinds of text.
+"""How many input tokens a request has, roughly and fast: a structural estimate, in parts that `estimator` weighs by
+what a provider reports.
 
 Text is counted by runs of one class of characters (words, numbers, punctuation, …), which is what tokenizers cut it
 into. The weights are a fit over tokenizers of four model families on prose, code and JSON. Of long texts a spread
@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -29,59 +29,81 @@ _PDF_PAGE = 1500
 _PDF_PAGE_BYTES = 50_000
 
 
-def estimate_tokens(request: dict[str, Any]) -> int:
-    """Tokens of a parsed request, at least 1."""
-    texts: list[str | bytes] = []
-    fixed = _gather_system(request, texts) + _gather_tools(request, texts)
+# What the numbers of a measure stand for, in order; each is the tokens that this part of the request has by itself.
+PARTS = (
+    "structure", "media", "words", "letters", "camel_case", "numbers", "digits", "marks", "mark_characters", "blanks",
+    "ideographs", "kana", "other_letters",
+)  # fmt: skip
+
+Measure = tuple[float, ...]
+
+
+def measure_request(request: dict[str, Any]) -> Measure:
+    """The tokens of a parsed request by PARTS, with the weights that fit all model families about equally badly."""
+    found = _Found([], [])
+    structure = _gather_system(request, found) + _gather_tools(request, found)
     for message in request.get("messages") or ():
-        fixed += _MESSAGE + _gather(message.get("content"), texts)
-    return max(1, fixed + _text_tokens(texts))
+        structure += _MESSAGE + _gather(message.get("content"), found)
+    return (float(structure), float(sum(found.media)), *_text_tokens(found.texts))
+
+
+def estimate_tokens(request: dict[str, Any]) -> int:
+    """Tokens of a parsed request, at least 1, while nothing is known of the model."""
+    return max(1, round(sum(measure_request(request))))
+
+
+class _Found(NamedTuple):
+    """What a walk gathers: texts, and the tokens of images and documents."""
+
+    texts: list[str | bytes]
+    media: list[int]
 
 
 # --- structure -------------------------------------------------------------------------------------------------------
 
 
-def _gather_system(request: dict[str, Any], texts: list[str | bytes]) -> int:
-    return _MESSAGE + _gather(request.get("system"), texts) if request.get("system") else 0
+def _gather_system(request: dict[str, Any], found: _Found) -> int:
+    return _MESSAGE + _gather(request.get("system"), found) if request.get("system") else 0
 
 
-def _gather_tools(request: dict[str, Any], texts: list[str | bytes]) -> int:
+def _gather_tools(request: dict[str, Any], found: _Found) -> int:
     tools = [tool for tool in request.get("tools") or () if tool.get("input_schema") is not None]
     for tool in tools:
-        texts.append(tool.get("name") or "")
-        texts.append(tool.get("description") or "")
-        texts.append(orjson.dumps(tool["input_schema"]))
+        found.texts.append(tool.get("name") or "")
+        found.texts.append(tool.get("description") or "")
+        found.texts.append(orjson.dumps(tool["input_schema"]))
     return _TOOLS + _TOOL * len(tools) if tools else 0
 
 
-def _gather(content: Any, texts: list[str | bytes]) -> int:
+def _gather(content: Any, found: _Found) -> int:
     """Adds the texts of a message's or a block's content to `texts`; gives the tokens of what is no text."""
     if isinstance(content, str):
-        texts.append(content)
+        found.texts.append(content)
         return 0
-    return sum(_gather_block(block, texts) for block in content or ())
+    return sum(_gather_block(block, found) for block in content or ())
 
 
-def _gather_block(block: dict[str, Any], texts: list[str | bytes]) -> int:
+def _gather_block(block: dict[str, Any], found: _Found) -> int:
     kind = block["type"]
     if kind == "text":
-        texts.append(block["text"])
+        found.texts.append(block["text"])
         return 0
     if kind == "thinking":
-        texts.append(block["thinking"])
+        found.texts.append(block["thinking"])
         return 0
     if kind == "tool_use":
-        texts.append(block["name"])
-        texts.append(orjson.dumps(block["input"]))
+        found.texts.append(block["name"])
+        found.texts.append(orjson.dumps(block["input"]))
         return _CALL
     if kind == "tool_result":
-        return _MESSAGE + _gather(block.get("content"), texts)
+        return _MESSAGE + _gather(block.get("content"), found)
     if kind == "image":
-        return _image_tokens(block["source"])
+        found.media.append(_image_tokens(block["source"]))
+        return 0
     if kind == "document":
-        return _document_tokens(block, texts)
+        return _document_tokens(block, found)
     if kind == "search_result":
-        return _gather(block["content"], texts)
+        return _gather(block["content"], found)
     return 0
 
 
@@ -90,15 +112,16 @@ def _image_tokens(source: dict[str, Any]) -> int:
     return min(1600, max(70, size[0] * size[1] // 750)) if size else _IMAGE
 
 
-def _document_tokens(block: dict[str, Any], texts: list[str | bytes]) -> int:
+def _document_tokens(block: dict[str, Any], found: _Found) -> int:
     source = block["source"]
-    texts.append(block.get("title") or "")
+    found.texts.append(block.get("title") or "")
     if source["type"] == "text":
-        texts.append(source["data"])
+        found.texts.append(source["data"])
         return 0
     if source["type"] == "content":
-        return _gather(source["content"], texts)
-    return _PDF_PAGE * (_pdf_pages(source["data"]) if source["type"] == "base64" else 10)
+        return _gather(source["content"], found)
+    found.media.append(_PDF_PAGE * (_pdf_pages(source["data"]) if source["type"] == "base64" else 10))
+    return 0
 
 
 def _pdf_pages(data: str) -> int:
@@ -116,8 +139,9 @@ def _pdf_pages(data: str) -> int:
 
 
 def _classes() -> bytes:
-    """A translation of bytes to classes: a A letters, 0 digits, blank, n line ends, . punctuation, k o first bytes of
-    characters that UTF-8 writes in three or more and in two bytes, c their further bytes."""
+    """A translation of bytes to classes: a A letters, 0 digits, blank, n line ends, . punctuation, and of characters
+    beyond ASCII the first byte, o where UTF-8 takes two bytes, j kana and their punctuation, k the rest; c all further
+    bytes."""
     table = bytearray(b"." * 256)
     for code in range(128):
         char = chr(code)
@@ -128,7 +152,7 @@ def _classes() -> bytes:
         elif char.isspace():
             table[code] = ord("n" if char in "\r\n" else " ")
     for code in range(128, 256):
-        table[code] = ord("c" if code < 192 else "o" if code < 224 else "k")
+        table[code] = ord("c" if code < 192 else "o" if code < 224 else "j" if code == 0xE3 else "k")
     return bytes(table)
 
 
@@ -141,12 +165,11 @@ _CLASSES = _classes()
 _WORDS, _NUMBERS, _MARKS = _only(b"aA"), _only(b"0"), _only(b".")
 
 
-def _text_tokens(texts: list[str | bytes]) -> int:
+def _text_tokens(texts: list[str | bytes]) -> Measure:
     joined = b"\n".join(text if isinstance(text, bytes) else text.encode() for text in texts)
     sample = b"".join(_spread(joined))
-    if not sample:
-        return 0
-    return round(_weigh(sample.translate(_CLASSES)) * len(joined) / len(sample))
+    scale = len(joined) / len(sample) if sample else 0.0
+    return tuple(tokens * scale for tokens in _weigh(sample.translate(_CLASSES)))
 
 
 def _spread(data: bytes) -> Iterator[bytes]:
@@ -155,19 +178,19 @@ def _spread(data: bytes) -> Iterator[bytes]:
     return (data[start : start + _SLICE] for start in range(0, len(data), step))
 
 
-def _weigh(classes: bytes) -> float:
+def _weigh(classes: bytes) -> Measure:
     return (
-        0.55 * _runs(classes, _WORDS)
-        + 0.113 * (classes.count(b"a") + classes.count(b"A"))
-        + 1.6 * classes.count(b"aA")
-        + 0.7 * _runs(classes, _NUMBERS)
-        + 0.55 * classes.count(b"0")
-        + 0.9 * _runs(classes, _MARKS)
-        + 0.17 * classes.count(b".")
-        + 0.18 * classes.count(b"  ")
-        + 0.36 * classes.count(b"n  ")
-        + 1.15 * classes.count(b"k")
-        + 1.0 * classes.count(b"o")
+        0.55 * _runs(classes, _WORDS),
+        0.113 * (classes.count(b"a") + classes.count(b"A")),
+        1.6 * classes.count(b"aA"),
+        0.7 * _runs(classes, _NUMBERS),
+        0.55 * classes.count(b"0"),
+        0.9 * _runs(classes, _MARKS),
+        0.17 * classes.count(b"."),
+        0.18 * classes.count(b"  ") + 0.36 * classes.count(b"n  "),
+        1.15 * classes.count(b"k"),
+        1.15 * classes.count(b"j"),
+        1.0 * classes.count(b"o"),
     )
 
 

@@ -21,8 +21,9 @@ from gatewayd.protocol import sse
 from gatewayd.protocol.events import Event
 from gatewayd.protocol.fold import Fold
 from gatewayd.protocol.seal import Seal
-from gatewayd.protocol.tokens import estimate_tokens
+from gatewayd.protocol.tokens import measure_request
 from gatewayd.relay.attempt import Attempt, Target
+from gatewayd.relay.estimates import Estimates
 from gatewayd.relay.learned import Learned
 from gatewayd.relay.record import Record
 from gatewayd.relay.repair import repair_json
@@ -61,6 +62,7 @@ class Relay:
         record: Callable[[Record], None],
         timing: Timing | None = None,
         learned: Learned | None = None,
+        estimates: Estimates | None = None,
     ) -> None:
         self.upstreams = upstreams
         self.seal = seal
@@ -68,6 +70,7 @@ class Relay:
         self.timing = timing or Timing()
         self.traffic = Traffic()
         self.learned = learned or Learned()
+        self.estimates = estimates or Estimates()
 
     def exchange(self, gateway: ActiveGateway, request: dict[str, Any], record: Record) -> Exchange:
         """A translated request, ready to be sent. Raises ApiError where it cannot be."""
@@ -87,7 +90,7 @@ class Exchange:
         self._reply: Reply | None = None
         self._committed = False
         self._request = request
-        self._estimate = estimate_tokens(request)
+        self._measure = measure_request(request)
         self._message_id = f"msg_{secrets.token_hex(12)}"
         target = _choose(gateway, request["model"], relay.learned)
         record.upstream_model = target.upstream_model
@@ -204,7 +207,8 @@ class Exchange:
             self._attempt.target = replace(target, changes=())
 
     def _attempt_at(self, target: Target) -> Attempt:
-        attempt = Attempt(target, self._request, self._relay.seal, self._estimate, self._message_id)
+        estimate = self._relay.estimates.estimate(target.gateway.id, target.upstream_model, self._measure)
+        attempt = Attempt(target, self._request, self._relay.seal, estimate, self._message_id)
         if self._committed:
             attempt.answer.start()  # it has been sent already
         return attempt
@@ -268,6 +272,9 @@ class Exchange:
         record, answer = self._record, self._attempt.answer
         if answer.usage is not None:
             record.input_tokens, record.cache_read, record.cache_write, record.output_tokens = answer.usage
+            counted = answer.usage.input + answer.usage.cache_read + answer.usage.cache_write
+            target = self._attempt.target
+            self._relay.estimates.observe(target.gateway.id, target.upstream_model, self._measure, counted)
         record.notes = self.notes
         if error is None and record.outcome != "client_closed":
             record.outcome, record.stop_reason = "ok", answer.stop_reason

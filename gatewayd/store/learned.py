@@ -35,7 +35,7 @@ async def save_learned(session: Session, row: LearnedRow) -> None:
         & (learned.c.upstream == row.upstream)
         & (learned.c.upstream_model == row.upstream_model)
     )
-    found = await session.fetch_one(learned.select().where(key))
+    found = await session.fetch_one(learned.select().where(key).with_for_update())
     habits = (json.loads(found["habits"]) if found else {}) | row.habits
     values = {"habits": json.dumps(habits), "updated_at": row.updated_at}
     if found:

@@ -63,3 +63,13 @@ learned = sa.Table(
     sa.Column("habits", sa.Text, nullable=False),
     sa.Column("updated_at", sa.BigInteger, nullable=False),
 )
+
+#: `sums` is a JSON object; those of two processes are added up in one transaction.
+estimate = sa.Table(
+    "estimate",
+    metadata,
+    sa.Column("gateway_id", sa.Text, primary_key=True),
+    sa.Column("upstream_model", sa.Text, primary_key=True),
+    sa.Column("sums", sa.Text, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+)
