@@ -20,7 +20,8 @@ from sanic.exceptions import SanicException
 
 from gatewayd.simulator.behaviours import BEHAVIOURS, Behaviour, behaviour_for
 from gatewayd.simulator.checks import check_request
-from gatewayd.simulator.refusals import Refused, overflow, refusal_for
+from gatewayd.simulator.habits import check_habits
+from gatewayd.simulator.refusals import Refused, overflow, overflow_of_both, refusal_for
 from gatewayd.simulator.script import plan
 from gatewayd.simulator.usage import PromptCache, measure_answer
 from gatewayd.simulator.wire import Reply, build_completion, build_events, build_reply
@@ -128,9 +129,13 @@ async def refuse_unknown(request: SimulatorRequest, error: SanicException) -> HT
 def _reply(state: State, body: dict[str, Any], behaviour: Behaviour) -> Reply:
     if behaviour.error:
         raise refusal_for(behaviour.error, body["model"])
+    check_habits(body, behaviour.refuses)
     tokens, cached = state.cache.measure(body)
     if behaviour.window and tokens > behaviour.window:
-        raise overflow(behaviour.window, tokens)
+        raise overflow(behaviour.window, tokens, behaviour.provider)
+    output = body.get("max_completion_tokens") or body.get("max_tokens") or 0
+    if behaviour.total and tokens + output > behaviour.total:
+        raise overflow_of_both(behaviour.total, tokens, output)
     answer = plan(body, behaviour)
     return build_reply(body, answer, measure_answer(tokens, cached, answer))
 

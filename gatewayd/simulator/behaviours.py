@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from gatewayd.simulator.habits import HABITS
+
 DEFAULT_WINDOW = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """error: the HTTP status of every answer; window: prompt tokens beyond which the context overflows."""
+    """error: the HTTP status of every answer; window: prompt tokens beyond which the context overflows, told in the
+    words of `provider`; total: tokens of prompt and answer together; refuses: habits that are refused."""
 
     slow: bool = False
     think: bool = False
@@ -22,6 +25,9 @@ class Behaviour:
     bad_json: bool = False
     error: int | None = None
     window: int | None = None
+    provider: str = "openai"
+    total: int | None = None
+    refuses: tuple[str, ...] = ()
 
 
 BEHAVIOURS: dict[str, Behaviour] = {
@@ -37,11 +43,16 @@ BEHAVIOURS: dict[str, Behaviour] = {
 
 
 def behaviour_for(model: str) -> Behaviour:
-    """The behaviour of a model name; `sim-error-<status>` and `sim-overflow-<tokens>` carry a number of their own."""
+    """The behaviour of a model name. `sim-error-<status>`, `sim-overflow-[<provider>-]<tokens>` and
+    `sim-total-<tokens>` carry a number of their own, `sim-refuses-<habit>[+<habit>…]` the names of habits."""
     if known := BEHAVIOURS.get(model):
         return known
     if match := re.fullmatch(r"sim-error-([45]\d\d)", model):
         return Behaviour(error=int(match[1]))
-    if match := re.fullmatch(r"sim-overflow-(\d{1,7})", model):
-        return Behaviour(window=int(match[1]))
+    if match := re.fullmatch(r"sim-overflow-(?:([a-z]+)-)?(\d{1,7})", model):
+        return Behaviour(window=int(match[2]), provider=match[1] or "openai")
+    if match := re.fullmatch(r"sim-total-(\d{1,7})", model):
+        return Behaviour(total=int(match[1]))
+    if match := re.fullmatch(r"sim-refuses-([a-z_+]+)", model):
+        return Behaviour(refuses=tuple(habit for habit in match[1].split("+") if habit in HABITS))
     return BEHAVIOURS["sim-fast"]

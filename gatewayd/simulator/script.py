@@ -15,7 +15,7 @@ import orjson
 
 from gatewayd.simulator.behaviours import Behaviour
 from gatewayd.simulator.samples import sample
-from gatewayd.simulator.tools import Wish, choose_wishes
+from gatewayd.simulator.tools import Wish, choose_edit, choose_wishes
 from gatewayd.simulator.turn import Turn, first_prompt, read_turn
 
 CHARACTERS_PER_TOKEN = 4
@@ -63,6 +63,8 @@ def _plan_turn(body: dict[str, Any], turn: Turn, behaviour: Behaviour) -> Answer
     if "tools" not in body and _TITLE_REQUEST.search(turn.system):
         return Answer(text=_title_answer(turn))
     forced = body.get("tool_choice", "auto") not in ("auto", "none", None)
+    if edit := choose_edit(turn, body):
+        return _calls(body, [edit], behaviour)
     if turn.results and not forced:
         return Answer(text=_about_results(turn))
     wanted_now = forced or turn.first or turn.paths
