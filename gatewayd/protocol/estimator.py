@@ -133,9 +133,8 @@ def _solve(lines: Matrix) -> list[float]:
         head = lines[pivot]
         for line in lines[pivot + 1 :]:
             factor = line[pivot] / head[pivot]
-            if factor:
-                for column in range(pivot, _N + 1):
-                    line[column] -= factor * head[column]
+            for column in range(pivot, _N + 1):
+                line[column] -= factor * head[column]
     solution = [0.0] * _N
     for row in range(_N - 1, -1, -1):
         known = sum(lines[row][column] * solution[column] for column in range(row + 1, _N))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+import orjson
 import pytest
 
 from tests.relay.conftest import TOKEN, body, serve
@@ -187,6 +188,49 @@ async def test_bad_bodies_are_refused(content: bytes, status: int) -> None:
         assert response.status_code == status
         assert response.json()["error"]["type"] == "invalid_request_error"
         assert served.provider.exchanges == []
+
+
+MESSAGE = b'{"role":"user","content":"hi"}'
+HEAD = b'{"model":"m","max_tokens":9,"messages":['
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (HEAD + MESSAGE[:-2] + b" " * (31 * 1024 * 1024) + b'"}]}', 200),
+        (HEAD + b",".join([MESSAGE] * 10_000) + b"]}", 200),
+        (HEAD + MESSAGE + b'],"extra":' + b"[" * 1000 + b"]" * 1000 + b"}", 200),
+        (HEAD + MESSAGE + b'],"extra":' + b"[" * 2000 + b"]" * 2000 + b"}", 400),
+        (HEAD + MESSAGE + b'],"extra":' + b"9" * 10_000 + b"}", 400),
+        (HEAD + MESSAGE.replace(b"hi", b"a\\u0000b\\ud800c") + b"]}", 200),
+        (HEAD + MESSAGE + b'],"model":"n"}', 200),
+        (HEAD + MESSAGE + b'],"temperature":NaN}', 400),
+        (b"\xef\xbb\xbf" + HEAD + MESSAGE + b"]}", 400),
+        (HEAD + b'{"role":"user","content":[{"type":"tool_result","tool_use_id":"x"}]}]}', 200),
+    ],
+    ids=["32 MB", "10,000 messages", "deep", "deeper", "huge integer", "NUL", "two keys", "NaN", "BOM", "orphan"],
+)  # fmt: skip
+async def test_extreme_bodies_are_answered_or_refused_and_never_fail(content: bytes, status: int) -> None:
+    async with serve(answer) as served:
+        response = await call(served, "POST", "/v1/messages", content=content)
+        assert response.status_code == status, response.text[:300]
+        if status == 200:
+            sent = orjson.dumps(served.provider.exchanges[0].body)
+            assert b"\\u0000" not in sent
+
+
+async def test_nothing_in_a_request_chooses_the_upstream_the_key_or_a_header() -> None:
+    evil = {
+        "api_base": "http://evil", "base_url": "http://evil", "api_key": "stolen", "headers": {"x-evil": "1"},
+        "extra_headers": {"x-evil": "1"}, "custom_llm_provider": "evil", "mock_response": "evil", "n": 5,
+    }  # fmt: skip
+    headers = {"x-evil": "1", "x-forwarded-host": "evil", "openai-organization": "evil", "x-api-key": TOKEN}
+    async with serve(answer) as served:
+        assert (await call(served, "POST", "/v1/messages", headers, json=body(**evil))).status_code == 200
+        exchange = served.provider.exchanges[0]
+        assert "evil" not in exchange.head.lower()
+        assert not set(evil) & set(exchange.body)
+        assert exchange.header("authorization") == "Bearer sk-provider"
 
 
 async def test_a_large_body_is_refused_before_it_is_read() -> None:
