@@ -20,7 +20,7 @@ from gatewayd.config.live import Live
 from gatewayd.errors import StoreUnavailable
 from gatewayd.gateways import Snapshot
 from gatewayd.protocol.seal import Seal
-from gatewayd.relay import Record, Relay, Timing
+from gatewayd.relay import Limiter, Record, Relay, Timing
 from gatewayd.settings import Settings
 from gatewayd.store import Store
 from gatewayd.store.journal import Journal
@@ -54,6 +54,7 @@ _SERVER = {
 def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: Sequence[bytes]) -> App:
     """The application of one process. Files and migrations were dealt with before (`config.live.start`)."""
     store = Store(settings.database_url.get_secret_value())
+    limiter = Limiter(settings.rate_limit_storage.get_secret_value())
     live = Live(
         store,
         environ=environ,
@@ -64,10 +65,15 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
 
     def readiness() -> Readiness:
         reasons = [reason for reason in (app.ctx.not_yet, live.database_problem) if reason]
-        return Readiness(reasons, list(live.problems))
+        warnings = [*live.problems, *([limiter.warning] if limiter.warning else [])]
+        return Readiness(reasons, warnings)
 
     app = create_api(
-        lambda: live.current, secret_keys=secret_keys, readiness=readiness, network=settings.upstream_network
+        lambda: live.current,
+        secret_keys=secret_keys,
+        readiness=readiness,
+        limiter=limiter,
+        network=settings.upstream_network,
     )
     _run_with(app, store, live, Journal(store))
     return app
@@ -80,20 +86,24 @@ def create_api(
     readiness: Callable[[], Readiness] = Readiness,
     record: Callable[[Record], None] | None = None,
     timing: Timing | None = None,
+    limiter: Limiter | None = None,
     network: Network = "local",
     name: str = "gatewayd",
 ) -> App:
     """The LLM surface over any source of snapshots. `name`: Sanic wants it to be unique in the process."""
     upstreams = Upstreams(network)
     relay = Relay(upstreams, Seal(secret_keys), record or log_record, timing)
+    limiter = limiter or Limiter()
     config = Config(env_prefix="GATEWAYD_SANIC_")  # nothing is read from SANIC_*: settings.py is the only reader
     config.update(_SERVER)
-    app: App = Sanic(name, config=config, ctx=Services(current, relay, readiness), configure_logging=False)
+    services = Services(current, relay, limiter, readiness)
+    app: App = Sanic(name, config=config, ctx=services, configure_logging=False)
     add_routes(app)
 
     @app.before_server_stop
     async def close(_app: App) -> None:
         await upstreams.close()
+        await limiter.close()
 
     return app
 
