@@ -20,7 +20,7 @@ from gatewayd.config.live import Live
 from gatewayd.errors import StoreUnavailable
 from gatewayd.gateways import Snapshot
 from gatewayd.protocol.seal import Seal
-from gatewayd.relay import Record, Relay, Timing
+from gatewayd.relay import Limiter, Record, Relay, Timing
 from gatewayd.relay.estimates import Estimates
 from gatewayd.relay.learned import Learned
 from gatewayd.settings import Settings
@@ -56,6 +56,7 @@ _SERVER = {
 def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: Sequence[bytes]) -> App:
     """The application of one process. Files and migrations were dealt with before (`config.live.start`)."""
     store = Store(settings.database_url.get_secret_value())
+    limiter = Limiter(settings.rate_limit_storage.get_secret_value())
     live = Live(
         store,
         environ=environ,
@@ -67,7 +68,8 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
     def readiness() -> Readiness:
         draining = "draining" if app.ctx.relay.traffic.draining else ""
         reasons = [reason for reason in (app.ctx.not_yet, draining, live.database_problem) if reason]
-        return Readiness(reasons, list(live.problems))
+        warnings = [*live.problems, *([limiter.warning] if limiter.warning else [])]
+        return Readiness(reasons, warnings)
 
     journal = Journal(store)
     learned, estimates = Learned(journal), Estimates()
@@ -79,6 +81,7 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
         readiness=readiness,
         network=settings.upstream_network,
         drain_seconds=settings.drain_seconds,
+        limiter=limiter,
     )
     _run_with(app, store, live, journal, learned, estimates)
     return app
@@ -93,6 +96,7 @@ def create_api(
     timing: Timing | None = None,
     learned: Learned | None = None,
     estimates: Estimates | None = None,
+    limiter: Limiter | None = None,
     network: Network = "local",
     drain_seconds: float = 0,
     name: str = "gatewayd",
@@ -100,15 +104,18 @@ def create_api(
     """The LLM surface over any source of snapshots. `name`: Sanic wants it to be unique in the process."""
     upstreams = Upstreams(network)
     relay = Relay(upstreams, Seal(secret_keys), record or log_record, timing, learned, estimates)
+    limiter = limiter or Limiter()
     config = Config(env_prefix="GATEWAYD_SANIC_")  # nothing is read from SANIC_*: settings.py is the only reader
     config.update(_SERVER)
-    app: App = Sanic(name, config=config, ctx=Services(current, relay, readiness), configure_logging=False)
+    services = Services(current, relay, limiter, readiness)
+    app: App = Sanic(name, config=config, ctx=services, configure_logging=False)
     add_routes(app)
 
     @app.before_server_stop
     async def stop(_app: App) -> None:
         await relay.traffic.drain(drain_seconds)  # the listener still accepts: /ready says 503 meanwhile
         await upstreams.close()
+        await limiter.close()
 
     return app
 

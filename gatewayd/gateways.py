@@ -25,7 +25,7 @@ GATEWAY_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
 SHA256_HEX = r"^[0-9a-f]{64}$"
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Tokens = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Dollars = Annotated[float, Field(ge=0, le=1_000_000)]
 
 
@@ -168,8 +168,8 @@ class ModelRoute(Model):
 
     name: Annotated[str, Field(min_length=1, max_length=256)]
     upstream_model: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    context_window: Tokens | None = None
-    max_output_tokens: Tokens | None = None
+    context_window: Count | None = None
+    max_output_tokens: Count | None = None
     vision: bool = True
     price: Price | None = None
 
@@ -182,9 +182,11 @@ class ClientToken(Model):
 
 
 class Limits(Model):
-    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
-    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
-    concurrent: Annotated[int, Field(ge=1)] | None = None
+    """What may be used; None: as much as there is. Tokens are all that a provider counts, cached ones too."""
+
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    concurrent: Count | None = None
 
 
 class LoggingPolicy(Model):
@@ -192,7 +194,7 @@ class LoggingPolicy(Model):
 
 
 class Gateway(Model):
-    """What a record holds besides its id."""
+    """What a record holds besides its id. limits: for all of its tokens together; token_limits: for each by itself."""
 
     name: Annotated[str, Field(max_length=200)] = ""
     upstream: Upstream
@@ -200,6 +202,7 @@ class Gateway(Model):
     fallback: tuple[Annotated[str, Field(pattern=GATEWAY_ID)], ...] = ()
     tokens: tuple[ClientToken, ...] = ()
     limits: Limits = Limits()
+    token_limits: Limits = Limits()
     logging: LoggingPolicy = LoggingPolicy()
     server_tools: Literal["drop", "reject"] = "drop"
 

@@ -1,3 +1,3 @@
 """Fixtures that every suite may use."""
 
-pytest_plugins = ["tests.tools", "tests.databases", "tests.servers"]
+pytest_plugins = ["tests.tools", "tests.databases", "tests.servers", "tests.redis_server"]

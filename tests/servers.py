@@ -156,12 +156,13 @@ def run_server(
     api_key: str = "",
     env: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
+    limits: str = "{}",
 ) -> Iterator[RunningServer]:
     """`gatewayd serve` as a process, on SQLite in `folder` unless `env` says otherwise, with one gateway."""
     token = f"gwd-{secrets.token_hex(16)}"
     configs = folder / "configs"
     configs.mkdir()
-    (configs / f"{gateway_id}.yaml").write_text(_yaml(gateway_id, base_url, models, token), encoding="utf-8")
+    (configs / f"{gateway_id}.yaml").write_text(_yaml(gateway_id, base_url, models, limits, token), encoding="utf-8")
     port = free_port()
     settings = {
         "ADMIN_PASSWORD": secrets.token_hex(16),
@@ -189,7 +190,7 @@ _DEMO_MODELS = (
 )
 
 
-def _yaml(gateway_id: str, base_url: str, models: str, token: str) -> str:
+def _yaml(gateway_id: str, base_url: str, models: str, limits: str, token: str) -> str:
     digest = hashlib.sha256(token.encode()).hexdigest()
     return f"""\
 version: 1
@@ -197,6 +198,7 @@ gateways:
   {gateway_id}:
     upstream: {{base_url: "{base_url}", api_key: {{env: UPSTREAM_API_KEY}}}}
     models: {models}
+    limits: {limits}
     tokens: [{{name: tests, sha256: "{digest}"}}]
 """
 

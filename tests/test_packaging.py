@@ -122,6 +122,12 @@ def test_lock_fits_setup_cfg(name: str) -> None:
         assert all(version in requirement.specifier for version in versions), f"{requirement} is locked to {versions}"
 
 
+def test_what_is_optional_is_there_in_tests() -> None:
+    extras = setup_cfg()["options.extras_require"]
+    optional = {line for name in extras if name != "dev" for line in lines("options.extras_require", name)}
+    assert optional <= set(lines("options.extras_require", "dev"))
+
+
 def test_locks_agree_and_name_no_index() -> None:
     runtime, dev = locked("requirements.lock"), locked("requirements-dev.lock")
     assert runtime.items() <= dev.items()

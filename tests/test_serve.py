@@ -8,12 +8,14 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.servers import ROOT, RunningSimulator, clean_env, free_port, run_server
+from tests.redis_server import RedisServer
+from tests.servers import ROOT, RunningServer, RunningSimulator, clean_env, free_port, run_server
 
 GOOD = "version: 1\ngateways:\n  demo: {upstream: {base_url: http://127.0.0.1:9}}\n"
 PASSWORD = {"ADMIN_PASSWORD": "a long enough password"}
@@ -139,6 +141,49 @@ def test_no_secret_reaches_the_log(tmp_path: Path, simulator: RunningSimulator) 
     assert response.headers["request-id"] in said
     for secret in ("sk-very-secret", served.token, "whispered"):
         assert secret not in said
+
+
+def test_replicas_share_their_limits_until_the_storage_dies(
+    tmp_path: Path, simulator: RunningSimulator, redis_server: RedisServer
+) -> None:
+    env = {"GATEWAYD_RATE_LIMIT_STORAGE": redis_server.url()}
+    with ExitStack() as stack:
+        replicas = []
+        for name in ("one", "other"):
+            (tmp_path / name).mkdir()
+            replicas.append(
+                stack.enter_context(
+                    run_server(
+                        tmp_path / name, "demo", simulator.base_url, '[{name: "*", upstream_model: sim-fast}]', env=env,
+                        limits="{requests_per_minute: 5}",
+                    )
+                )
+            )  # fmt: skip
+        client = stack.enter_context(httpx.Client(trust_env=False, timeout=10))
+
+        def post(served: RunningServer) -> int:
+            body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+            headers = {"x-api-key": served.token}
+            return client.post(f"{served.base_url}/v1/messages", json=body, headers=headers).status_code
+
+        assert [post(replicas[number % 2]) for number in range(7)] == [200] * 5 + [429] * 2
+        redis_server.kill()
+        for served in replicas:
+            statuses = [post(served) for _ in range(8)]  # more than one refused: a minute may begin in between
+            assert (statuses[:5], statuses[-1]) == ([200] * 5, 429), "each counts for itself"
+            ready = client.get(f"{served.root}/ready")
+            assert ready.status_code == 200
+            assert "rate limit storage" in ready.text
+            said = served.log.read_text()
+            assert said.count("the rate limit storage fails") == 1
+            assert redis_server.password not in said
+
+
+def test_a_rate_limit_storage_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    said = refused(serve(tmp_path, {**PASSWORD, "GATEWAYD_RATE_LIMIT_STORAGE": "redis://:hunter2@127.0.0.1:x/0"}))
+    assert said.startswith("gatewayd: GATEWAYD_RATE_LIMIT_STORAGE cannot be used")
+    assert "hunter2" not in said
+    assert len(said.splitlines()) == 1
 
 
 def test_the_demo_shows_an_answer_and_ends(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from typing import NamedTuple
 
 from gatewayd.api.context import ApiRequest
 from gatewayd.errors import AuthenticationFailed
@@ -12,8 +13,15 @@ from gatewayd.gateways import ActiveGateway, Snapshot
 _MAX_TOKEN_BYTES = 4096
 
 
-def authenticate(request: ApiRequest, snapshot: Snapshot, gateway_id: str) -> ActiveGateway:
-    """The gateway that the request's token is for. Raises AuthenticationFailed, always with the same words."""
+class Caller(NamedTuple):
+    """The gateway that a request's token is for, and the token's name."""
+
+    gateway: ActiveGateway
+    token: str
+
+
+def authenticate(request: ApiRequest, snapshot: Snapshot, gateway_id: str) -> Caller:
+    """Raises AuthenticationFailed, always with the same words."""
     token = read_token(request)
     gateway = snapshot.gateways.get(gateway_id)
     # the same work for a known and an unknown gateway
@@ -24,7 +32,7 @@ def authenticate(request: ApiRequest, snapshot: Snapshot, gateway_id: str) -> Ac
         found |= hmac.compare_digest(candidate, digest)
     if gateway is None or not token or not found:
         raise AuthenticationFailed("the gateway token is missing or not valid here", should_retry=False)
-    return gateway
+    return Caller(gateway, gateway.token_hashes[digest])
 
 
 def read_token(request: ApiRequest) -> bytes | None:

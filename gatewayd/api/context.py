@@ -15,7 +15,7 @@ from sanic import Request, Sanic
 from sanic.config import Config
 
 from gatewayd.gateways import Snapshot
-from gatewayd.relay import Record, Relay
+from gatewayd.relay import Limiter, Record, Relay
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -34,6 +34,7 @@ class Services:
 
     current: Callable[[], Snapshot]
     relay: Relay
+    limiter: Limiter
     readiness: Callable[[], Readiness]
     not_yet: str = "starting"
     tasks: list[asyncio.Task[None]] = field(default_factory=list, repr=False)
@@ -55,12 +56,13 @@ def request_id(request: ApiRequest) -> str:
     return made
 
 
-def new_record(request: ApiRequest, gateway_id: str, payload: dict[str, Any]) -> Record:
-    """The record of an exchange that begins now."""
+def new_record(request: ApiRequest, gateway_id: str, token: str, payload: dict[str, Any]) -> Record:
+    """The record of an exchange that begins now. token: the name of the client's."""
     session = request.headers.get("x-claude-code-session-id", "")
     return Record(
         request_id=request_id(request),
         gateway=gateway_id,
+        token=token,
         started_at=int(time.time() * 1000),
         model=payload["model"],
         upstream_model="",

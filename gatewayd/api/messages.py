@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import orjson
 from sanic import HTTPResponse
@@ -10,34 +11,57 @@ from sanic import HTTPResponse
 from gatewayd.api.auth import authenticate
 from gatewayd.api.body import read_body
 from gatewayd.api.context import ApiRequest, new_record
-from gatewayd.errors import NotFound
+from gatewayd.errors import NotFound, RateLimited
 from gatewayd.protocol.anthropic import parse_request
 from gatewayd.protocol.tokens import measure_request
+from gatewayd.relay import Record
+from gatewayd.relay.limits import Admission
 
 
 async def create_message(request: ApiRequest, gateway_id: str) -> HTTPResponse | None:
     services = request.app.ctx
-    gateway = authenticate(request, services.current(), gateway_id)
-    body = await read_body(request)
-    payload = parse_request(body)
-    record = new_record(request, gateway_id, payload)
-    if b"application/pdf" in body:  # reading the text of a document takes long enough to hold up everybody else
-        exchange = await asyncio.to_thread(services.relay.exchange, gateway, payload, record)
-    else:
-        exchange = services.relay.exchange(gateway, payload, record)
-    if payload.get("stream"):
-        reply = StreamReply(request)
-        await exchange.stream(reply)
-        await reply.finish()
-        return None
-    message = await exchange.message()
+    gateway, token = authenticate(request, services.current(), gateway_id)
+    with services.limiter.room():
+        body = await read_body(request)
+        payload = parse_request(body)
+        record = new_record(request, gateway_id, token, payload)
+        admission = services.limiter.admission(gateway, token)
+        if admission is not None:
+            await _admit(request, admission, payload, record)
+        try:
+            if b"application/pdf" in body:  # reading a document's text takes long enough to hold up everybody else
+                exchange = await asyncio.to_thread(services.relay.exchange, gateway, payload, record)
+            else:
+                exchange = services.relay.exchange(gateway, payload, record)
+            if payload.get("stream"):
+                reply = StreamReply(request)
+                await exchange.stream(reply)
+                await reply.finish()
+                return None
+            message = await exchange.message()
+        finally:
+            if admission is not None:
+                admission.end(record)
     notes = exchange.notes
     headers = {"x-gatewayd-notes": ",".join(notes)} if notes else None
     return HTTPResponse(orjson.dumps(message), headers=headers, content_type="application/json")
 
 
+async def _admit(request: ApiRequest, admission: Admission, payload: dict[str, Any], record: Record) -> None:
+    """Raises RateLimited. An exchange that never was has its record too."""
+    request.ctx.limit_headers = admission.headers
+    try:
+        await admission.begin(payload)
+    except (RateLimited, asyncio.CancelledError) as error:
+        refused = error if isinstance(error, RateLimited) else None
+        record.outcome = "error" if refused else "client_closed"
+        record.close(refused)
+        request.app.ctx.relay.record(record)
+        raise
+
+
 async def count_tokens(request: ApiRequest, gateway_id: str) -> HTTPResponse:
-    gateway = authenticate(request, request.app.ctx.current(), gateway_id)
+    gateway = authenticate(request, request.app.ctx.current(), gateway_id).gateway
     payload = parse_request(await read_body(request), path="count_tokens")
     route = gateway.gateway.route(payload["model"])
     if route is None:

@@ -17,13 +17,13 @@ _UNKNOWN_DATE = "1970-01-01T00:00:00Z"  # the API's own convention for an unknow
 
 
 async def list_models(request: ApiRequest, gateway_id: str) -> HTTPResponse:
-    gateway = authenticate(request, request.app.ctx.current(), gateway_id)
+    gateway = authenticate(request, request.app.ctx.current(), gateway_id).gateway
     page = _page(model_names(gateway.gateway), request)
     return HTTPResponse(orjson.dumps(page), content_type="application/json")
 
 
 async def get_model(request: ApiRequest, gateway_id: str, model: str) -> HTTPResponse:
-    gateway = authenticate(request, request.app.ctx.current(), gateway_id)
+    gateway = authenticate(request, request.app.ctx.current(), gateway_id).gateway
     if gateway.gateway.route(model) is None:
         raise NotFound(f"model: {model}")
     return HTTPResponse(orjson.dumps(_entry(model)), content_type="application/json")

@@ -35,3 +35,6 @@ def add_routes(app: App) -> None:
 
 async def _name_answer(request: Any, response: Any) -> None:
     response.headers["request-id"] = request_id(request)
+    limit_headers = getattr(request.ctx, "limit_headers", None)
+    if limit_headers:
+        response.headers.update(limit_headers)

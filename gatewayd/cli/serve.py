@@ -18,6 +18,7 @@ from gatewayd.config.live import Live, Started
 from gatewayd.config.live import start as start_configuration
 from gatewayd.errors import ConfigurationError
 from gatewayd.observe.logging import configure_logging
+from gatewayd.relay.limits import check_storage
 from gatewayd.settings import Settings
 from gatewayd.store import Store
 from gatewayd.store.keys import load_secret_keys
@@ -39,6 +40,7 @@ def serve(host: str | None, port: int | None, workers: int, config_dir: Path | N
     given = {"host": host, "port": port, "config_dir": config_dir, "ui": False if no_ui else None}
     settings = read_settings().model_copy(update={name: value for name, value in given.items() if value is not None})
     settings.check_admin_password()
+    check_storage(settings.rate_limit_storage.get_secret_value())
     configure_logging(settings.log_format, settings.log_level)
     listener = listen(settings.host, settings.port)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})

@@ -13,10 +13,14 @@ Outcome = Literal["ok", "error", "client_closed"]
 
 @dataclass(slots=True)
 class Record:
-    """Times are epoch milliseconds and milliseconds; tokens are None until the provider told them."""
+    """Times are epoch milliseconds and milliseconds; tokens are None until the provider told them.
+
+    token  the name of the client's token
+    """
 
     request_id: str
     gateway: str
+    token: str
     started_at: int
     model: str
     upstream_model: str

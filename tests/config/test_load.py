@@ -88,6 +88,7 @@ def test_the_example_of_the_contract_means_what_it_says() -> None:
     assert record.gateway.models[1].price.cache_read == 0.028
     assert record.gateway.fallback == ("openrouter",)
     assert record.gateway.limits.tokens_per_minute == 400_000
+    assert record.gateway.token_limits.requests_per_minute == 30
 
 
 def test_scalars_are_read_as_yaml_1_2() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import itertools
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from gatewayd.api.connection import Connection
 from gatewayd.api.context import App
 from gatewayd.app import create_api
 from gatewayd.gateways import ActiveGateway, Gateway, Snapshot
-from gatewayd.relay import Record, Timing
+from gatewayd.relay import Limiter, Record, Timing
 from tests.relay.provider import Provider, Script
 
 _numbers = itertools.count()
@@ -78,7 +79,9 @@ def active(**upstream: Any) -> ActiveGateway:
 
 
 @asynccontextmanager
-async def serve(script: Script, *, timing: Timing = QUICK, **upstream: Any) -> AsyncIterator[Served]:
+async def serve(
+    script: Script, *, timing: Timing = QUICK, limiter: Limiter | None = None, **upstream: Any
+) -> AsyncIterator[Served]:
     async with Provider(script) as provider:
         served = Served(provider, Snapshot({"g": active(**({"base_url": provider.url} | upstream))}))
         app = create_api(
@@ -86,6 +89,7 @@ async def serve(script: Script, *, timing: Timing = QUICK, **upstream: Any) -> A
             secret_keys=[b"k"],
             record=served.records.append,
             timing=timing,
+            limiter=limiter,
             name=f"gatewayd-{next(_numbers)}",
         )
         app.config.TOUCHUP = False  # it rewrites the server for one application; several in a process then fail
@@ -109,6 +113,23 @@ async def serve(script: Script, *, timing: Timing = QUICK, **upstream: Any) -> A
                 connection.abort()
             await closed
             await server.after_stop()
+
+
+class Clock:
+    """`time.time` at the twentieth second of a minute, until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000 // 60 * 60 + 20.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "time", clock)
+    return clock
 
 
 @pytest.fixture
