@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 # Where this import fails Sanic goes on without its extensions and says nothing: fail at start instead.
@@ -21,6 +22,8 @@ from gatewayd.errors import StoreUnavailable
 from gatewayd.gateways import Snapshot
 from gatewayd.protocol.seal import Seal
 from gatewayd.relay import Limiter, Record, Relay, Timing
+from gatewayd.relay.breaker import Breakers
+from gatewayd.relay.course import Means
 from gatewayd.relay.estimates import Estimates
 from gatewayd.relay.learned import Learned
 from gatewayd.settings import Settings
@@ -103,7 +106,10 @@ def create_api(
 ) -> App:
     """The LLM surface over any source of snapshots. `name`: Sanic wants it to be unique in the process."""
     upstreams = Upstreams(network)
-    relay = Relay(upstreams, Seal(secret_keys), record or log_record, timing, learned, estimates)
+    means = Means(
+        upstreams, Seal(secret_keys), learned or Learned(), estimates or Estimates(), Breakers(time.monotonic)
+    )
+    relay = Relay(means, record or log_record, timing)
     limiter = limiter or Limiter()
     config = Config(env_prefix="GATEWAYD_SANIC_")  # nothing is read from SANIC_*: settings.py is the only reader
     config.update(_SERVER)

@@ -14,6 +14,7 @@ error type, and `api.errors` is the only place that renders them.
         RequestTooLarge       413 request_too_large
         RateLimited           429 rate_limit_error
         UpstreamFailed        502 api_error: the provider, or the way to it, failed
+          ConnectionFailed      before it said anything: worth one more try
         Unavailable           503 api_error: this gateway cannot serve now (unset secret, draining)
         TimedOut              504 timeout_error
         Overloaded            529 overloaded_error
@@ -94,6 +95,10 @@ class RateLimited(ApiError):
 
 class UpstreamFailed(ApiError):
     status = 502
+
+
+class ConnectionFailed(UpstreamFailed):
+    """No answer came over the connection: refused, reset, or closed before a byte. Worth one more try."""
 
 
 class Unavailable(ApiError):

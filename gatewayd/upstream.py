@@ -7,7 +7,8 @@ cancelled at any moment. Time limits are the caller's, except for connecting.
 
     httpx or aiohttp error                        becomes
     DNS, TLS                                      UpstreamFailed, should_retry False
-    refused, reset, closed, not HTTP, cut         UpstreamFailed
+    refused, reset, closed without an answer      ConnectionFailed
+    not HTTP, cut                                 UpstreamFailed
     connecting took too long                      TimedOut
 """
 
@@ -29,7 +30,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from gatewayd import __version__
 from gatewayd.addresses import Network, literal_address, may_be_dialled
-from gatewayd.errors import ApiError, TimedOut, UpstreamFailed
+from gatewayd.errors import ApiError, ConnectionFailed, TimedOut, UpstreamFailed
 from gatewayd.gateways import ActiveGateway
 
 KEEPALIVE_SECONDS = 30  # below the idle limits of the usual load balancers (60 s and more)
@@ -238,11 +239,11 @@ def _mapped(error: BaseException) -> ApiError:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return TimedOut("connecting to the provider took too long")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return UpstreamFailed(f"the provider at {error.host}:{error.port} cannot be reached")
+        return ConnectionFailed(f"the provider at {error.host}:{error.port} cannot be reached")
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return UpstreamFailed("the provider closed the connection without an answer")
+        return ConnectionFailed("the provider closed the connection without an answer")
     if isinstance(error, aiohttp.ClientPayloadError):
         return UpstreamFailed("the provider's answer was cut off")
     if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError | ValueError):
         return UpstreamFailed("the provider's answer is not valid HTTP")
-    return UpstreamFailed("the connection to the provider was lost")
+    return ConnectionFailed("the connection to the provider was lost")

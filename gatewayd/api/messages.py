@@ -20,7 +20,8 @@ from gatewayd.relay.limits import Admission
 
 async def create_message(request: ApiRequest, gateway_id: str) -> HTTPResponse | None:
     services = request.app.ctx
-    gateway, token = authenticate(request, services.current(), gateway_id)
+    snapshot = services.current()
+    gateway, token = authenticate(request, snapshot, gateway_id)
     with services.limiter.room():
         body = await read_body(request)
         payload = parse_request(body)
@@ -28,11 +29,12 @@ async def create_message(request: ApiRequest, gateway_id: str) -> HTTPResponse |
         admission = services.limiter.admission(gateway, token)
         if admission is not None:
             await _admit(request, admission, payload, record)
+        make = services.relay.exchange
         try:
             if b"application/pdf" in body:  # reading a document's text takes long enough to hold up everybody else
-                exchange = await asyncio.to_thread(services.relay.exchange, gateway, payload, record)
+                exchange = await asyncio.to_thread(make, gateway, snapshot.gateways, payload, record)
             else:
-                exchange = services.relay.exchange(gateway, payload, record)
+                exchange = make(gateway, snapshot.gateways, payload, record)
             if payload.get("stream"):
                 reply = StreamReply(request)
                 await exchange.stream(reply)
@@ -67,7 +69,7 @@ async def count_tokens(request: ApiRequest, gateway_id: str) -> HTTPResponse:
     if route is None:
         raise NotFound(f"model: {payload['model']}")
     upstream_model = route.upstream_model or payload["model"]
-    tokens = request.app.ctx.relay.estimates.estimate(gateway_id, upstream_model, measure_request(payload))
+    tokens = request.app.ctx.relay.means.estimates.estimate(gateway_id, upstream_model, measure_request(payload))
     body = orjson.dumps({"input_tokens": tokens})
     return HTTPResponse(body, content_type="application/json")
 

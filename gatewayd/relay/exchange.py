@@ -1,4 +1,4 @@
-"""One exchange: choose the model, make an attempt, answer, record.
+"""One exchange: run its course, answer, record.
 
 Rules: no database, no lock, no task per chunk. The HTTP status is decided before the first byte: until then failures
 are raised, afterwards they are `error` events. One watcher per exchange keeps the clock: it ends what takes too long
@@ -9,29 +9,21 @@ cancelled.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from gatewayd.errors import ApiError, NotFound, TimedOut, Unavailable, UpstreamFailed
+from gatewayd.errors import ApiError, TimedOut, UpstreamFailed
 from gatewayd.gateways import ActiveGateway
 from gatewayd.protocol import sse
 from gatewayd.protocol.events import Event
 from gatewayd.protocol.fold import Fold
-from gatewayd.protocol.seal import Seal
-from gatewayd.protocol.tokens import measure_request
-from gatewayd.relay.attempt import Attempt, Target
-from gatewayd.relay.estimates import Estimates
-from gatewayd.relay.learned import Learned
+from gatewayd.relay.attempt import Attempt
+from gatewayd.relay.course import Course, Means
 from gatewayd.relay.record import Record
 from gatewayd.relay.repair import repair_json
 from gatewayd.relay.timing import Timing
 from gatewayd.relay.traffic import Traffic
-from gatewayd.upstream import Upstreams
-
-MAX_CHANGES = 3  # of the dialect, for one request
 
 Emit = Callable[[list[Event]], Awaitable[None]]
 
@@ -55,27 +47,22 @@ class Relay:
     record  is called once for each exchange, when it has ended; it must not block
     """
 
-    def __init__(
-        self,
-        upstreams: Upstreams,
-        seal: Seal,
-        record: Callable[[Record], None],
-        timing: Timing | None = None,
-        learned: Learned | None = None,
-        estimates: Estimates | None = None,
-    ) -> None:
-        self.upstreams = upstreams
-        self.seal = seal
+    def __init__(self, means: Means, record: Callable[[Record], None], timing: Timing | None = None) -> None:
+        self.means = means
         self.record = record
         self.timing = timing or Timing()
         self.traffic = Traffic()
-        self.learned = learned or Learned()
-        self.estimates = estimates or Estimates()
 
-    def exchange(self, gateway: ActiveGateway, request: dict[str, Any], record: Record) -> Exchange:
+    def exchange(
+        self,
+        gateway: ActiveGateway,
+        gateways: Mapping[str, ActiveGateway],
+        request: dict[str, Any],
+        record: Record,
+    ) -> Exchange:
         """A translated request, ready to be sent. Raises ApiError where it cannot be."""
         try:
-            return Exchange(self, gateway, request, record)
+            return Exchange(self, gateway, gateways, request, record)
         except ApiError as error:
             record.close(error)
             self.record(record)
@@ -83,24 +70,30 @@ class Relay:
 
 
 class Exchange:
-    def __init__(self, relay: Relay, gateway: ActiveGateway, request: dict[str, Any], record: Record) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        gateway: ActiveGateway,
+        gateways: Mapping[str, ActiveGateway],
+        request: dict[str, Any],
+        record: Record,
+    ) -> None:
         self._relay = relay
         self._timing = relay.timing
         self._record = record
         self._reply: Reply | None = None
         self._committed = False
-        self._request = request
-        self._measure = measure_request(request)
-        self._message_id = f"msg_{secrets.token_hex(12)}"
-        target = _choose(gateway, request["model"], relay.learned)
-        record.upstream_model = target.upstream_model
-        self._attempt = self._attempt_at(target)
+        self._course = Course(relay.means, gateway, gateways, request)
         self._sending_since: float | None = None
         self._expired: ApiError | None = None
         self._scope: asyncio.Timeout | None = None
         self._stalled = False  # the client takes nothing
         self._enough = False  # the answer is whole but for its usage, which does not come
         self._began = self._last_sent = time.monotonic()
+
+    @property
+    def _attempt(self) -> Attempt:
+        return self._course.attempt
 
     @property
     def notes(self) -> list[str]:
@@ -158,7 +151,7 @@ class Exchange:
                 self._scope = scope
                 watcher = asyncio.get_running_loop().create_task(self._watch(scope))
                 try:
-                    async for events in self._events():
+                    async for events in self._course.events():
                         await self._emit(emit, events)
                 finally:
                     watcher.cancel()
@@ -168,50 +161,11 @@ class Exchange:
             if self._enough:
                 await self._emit(emit, self._attempt.answer.finish())
             elif self._expired is not None:
+                if self._record.ttft_ms is None and isinstance(self._expired, TimedOut):
+                    self._course.timed_out()
                 raise self._expired from None
             else:
                 raise UpstreamFailed("the connection to the provider was lost") from None
-
-    async def _events(self) -> AsyncIterator[list[Event]]:
-        """The events of the first attempt that the provider takes: a refusal that names its remedy leads to another."""
-        self._record.attempts = 1
-        while True:
-            try:
-                async for events in self._attempt.events(self._relay.upstreams):
-                    self._learn()
-                    yield events
-                return
-            except ApiError:
-                following = self._cured()
-                if following is None:
-                    raise
-                self._attempt.close()
-                self._attempt = following
-                self._record.attempts += 1
-
-    def _cured(self) -> Attempt | None:
-        """The attempt that does what the refusal asked for, where that makes another request of it."""
-        target, remedy = self._attempt.target, self._attempt.remedy
-        if remedy is None or len(target.changes) >= MAX_CHANGES:
-            return None
-        if remedy.habit in {change.habit for change in target.changes}:
-            return None
-        following = self._attempt_at(target.changed(remedy))
-        return following if following.body != self._attempt.body else None
-
-    def _learn(self) -> None:
-        """The provider took the request: what was changed for it helped."""
-        target = self._attempt.target
-        if target.changes:
-            self._relay.learned.remember(target.gateway, target.upstream_model, list(target.changes))
-            self._attempt.target = replace(target, changes=())
-
-    def _attempt_at(self, target: Target) -> Attempt:
-        estimate = self._relay.estimates.estimate(target.gateway.id, target.upstream_model, self._measure)
-        attempt = Attempt(target, self._request, self._relay.seal, estimate, self._message_id)
-        if self._committed:
-            attempt.answer.start()  # it has been sent already
-        return attempt
 
     async def _emit(self, emit: Emit, events: list[Event]) -> None:
         if self._record.ttft_ms is None and events:
@@ -223,7 +177,7 @@ class Exchange:
         """One send for all events of one read."""
         assert self._reply is not None
         if not self._committed:
-            self._committed = True
+            self._committed = self._course.started = True
             await self._reply.start(self.notes)
         self._sending_since = time.monotonic()
         await self._reply.send(b"".join([sse.encode(name, payload) for name, payload in events]))
@@ -272,23 +226,12 @@ class Exchange:
         record, answer = self._record, self._attempt.answer
         if answer.usage is not None:
             record.input_tokens, record.cache_read, record.cache_write, record.output_tokens = answer.usage
-            counted = answer.usage.input + answer.usage.cache_read + answer.usage.cache_write
-            target = self._attempt.target
-            self._relay.estimates.observe(target.gateway.id, target.upstream_model, self._measure, counted)
-        record.notes = self.notes
+            self._course.observe(answer.usage.input + answer.usage.cache_read + answer.usage.cache_write)
+        record.notes, record.attempts = self.notes, self._course.attempts
+        record.upstream_model = self._attempt.target.upstream_model
+        if self._attempt.target.gateway.id != record.gateway:
+            record.fallback = self._attempt.target.gateway.id
         if error is None and record.outcome != "client_closed":
             record.outcome, record.stop_reason = "ok", answer.stop_reason
         record.close(error, committed=self._committed or error is None)
         self._relay.record(record)
-
-
-def _choose(gateway: ActiveGateway, model: str, learned: Learned) -> Target:
-    """Raises Unavailable where the gateway lacks its secret, NotFound where its model map has no row for the model."""
-    if gateway.missing_secret is not None:
-        raise Unavailable(f"secret {gateway.missing_secret} is not set", should_retry=False)
-    route = gateway.gateway.route(model)
-    if route is None:
-        raise NotFound(f"model: {model}")
-    upstream_model = route.upstream_model or model
-    dialect, habits = learned.dialect(gateway, upstream_model)
-    return Target(gateway, route, upstream_model, dialect, tuple(habits))

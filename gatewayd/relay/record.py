@@ -39,6 +39,7 @@ class Record:
     cache_write: int | None = None
     output_tokens: int | None = None
     attempts: int = 0
+    fallback: str = ""  # the gateway that answered instead
     notes: list[str] = field(default_factory=list)
 
     def close(self, error: ApiError | None, *, committed: bool = False) -> None:

@@ -80,7 +80,7 @@ async def check_ends(served: Served) -> None:
     assert len(served.records) == 1
     served.records.clear()
     async with asyncio.timeout(2):
-        while served.app.ctx.relay.upstreams.in_use():
+        while served.app.ctx.relay.means.upstreams.in_use():
             await asyncio.sleep(0.01)
 
 

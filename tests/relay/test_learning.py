@@ -116,7 +116,7 @@ async def test_a_change_that_does_not_help_is_neither_repeated_nor_remembered() 
 async def test_what_a_record_says_itself_wins() -> None:
     async with serve(refusing("temperature"), capabilities={"temperature": True}) as served:
         gateway = served.snapshot.gateways["g"]
-        served.app.ctx.relay.learned.remember(gateway, "m", [Change("temperature", False)])
+        served.app.ctx.relay.means.learned.remember(gateway, "m", [Change("temperature", False)])
         await served.post(**REQUEST)
         assert "temperature" in served.provider.exchanges[0].body
 

@@ -1,0 +1,198 @@
+"""The course of one exchange: its attempts, one after another, until a provider takes the request.
+
+Only before the first content, and never without need: a refusal that names its remedy is cured, a connection fault is
+tried once more, a short `retry-after` is waited for, then the gateways of `fallback` are tried in turn, each with its
+own model map. An upstream whose breaker is open is passed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gatewayd.errors import (
+    ApiError,
+    BillingFailed,
+    ConnectionFailed,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    TimedOut,
+    Unavailable,
+    UpstreamFailed,
+)
+from gatewayd.gateways import ActiveGateway
+from gatewayd.protocol.events import Event
+from gatewayd.protocol.seal import Seal
+from gatewayd.protocol.tokens import Measure, measure_request
+from gatewayd.relay.attempt import Attempt, Target
+from gatewayd.relay.breaker import Breakers
+from gatewayd.relay.estimates import Estimates
+from gatewayd.relay.learned import Learned
+from gatewayd.upstream import Upstreams
+
+MAX_CHANGES = 3  # of the dialect, for one request
+MAX_ATTEMPTS = 4  # beside those that cure a refusal
+MAX_WAIT = 2  # seconds of a provider's `retry-after` that are waited for here
+
+_ELSEWHERE = (UpstreamFailed, TimedOut, Overloaded, RateLimited, BillingFailed)  # another provider may do better
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the courses of all exchanges share."""
+
+    upstreams: Upstreams
+    seal: Seal
+    learned: Learned
+    estimates: Estimates
+    breakers: Breakers
+
+
+class Course:
+    """gateways: all that are served, for `fallback`. Raises ApiError where the first attempt cannot be made at all.
+
+    attempt    the current one
+    attempts   how many were made so far
+    started    message_start has been sent: a following attempt does not send it again
+    """
+
+    def __init__(
+        self,
+        means: Means,
+        gateway: ActiveGateway,
+        gateways: Mapping[str, ActiveGateway],
+        request: dict[str, Any],
+    ) -> None:
+        self._means = means
+        self._request = request
+        self._measure: Measure = measure_request(request)
+        self._message_id = f"msg_{secrets.token_hex(12)}"
+        self._others = [gateways[name] for name in gateway.gateway.fallback if name in gateways]
+        self._again = {ConnectionFailed: True, RateLimited: True, Overloaded: True}  # may be tried once more
+        self._cures = 0
+        self.started = False
+        self.attempts = 0
+        self.attempt = self._attempt_at(self._choose(gateway))
+
+    async def events(self) -> AsyncIterator[list[Event]]:
+        """The events of the attempt that is taken."""
+        while True:
+            self.attempts += 1
+            taken = False
+            try:
+                self._pass_breaker()
+                async for events in self.attempt.events(self._means.upstreams):
+                    if not taken:
+                        self._take()
+                        taken = True
+                    yield events
+                return
+            except ApiError as error:
+                self._count_failure(error)
+                following = None if taken else await self._following(error)
+                if following is None:
+                    raise
+                self.attempt.close()
+                self.attempt = following
+            except (asyncio.CancelledError, GeneratorExit):
+                self._means.breakers.left(self._upstream)
+                raise
+
+    def observe(self, tokens: int) -> None:
+        """The provider counted the request's tokens."""
+        target = self.attempt.target
+        self._means.estimates.observe(target.gateway.id, target.upstream_model, self._measure, tokens)
+
+    def timed_out(self) -> None:
+        """The provider said nothing in time."""
+        self._means.breakers.failed(self._upstream)
+
+    @property
+    def _upstream(self) -> str:
+        gateway = self.attempt.target.gateway
+        return f"{gateway.id} {gateway.gateway.upstream.base_url}"
+
+    def _pass_breaker(self) -> None:
+        wait = math.ceil(self._means.breakers.wait(self._upstream))
+        if wait:
+            raise Overloaded("the provider has failed again and again and is left alone for a while", retry_after=wait)
+
+    def _take(self) -> None:
+        """The provider took the request, unless its first words are an error. What was changed for it helped."""
+        error, target = self.attempt.answer.error, self.attempt.target
+        if error is not None:
+            raise error
+        self._means.breakers.succeeded(self._upstream)
+        if target.changes:
+            self._means.learned.remember(target.gateway, target.upstream_model, list(target.changes))
+            self.attempt.target = replace(target, changes=())
+
+    def _count_failure(self, error: ApiError) -> None:
+        """A provider that answers, if only to refuse, is well."""
+        if isinstance(error, (UpstreamFailed, TimedOut, Overloaded)) and error.should_retry is not False:
+            self._means.breakers.failed(self._upstream)
+        else:
+            self._means.breakers.succeeded(self._upstream)
+
+    async def _following(self, error: ApiError) -> Attempt | None:
+        if (cured := self._cured()) is not None:
+            return cured
+        if self.attempts - self._cures >= MAX_ATTEMPTS:
+            return None
+        if isinstance(error, ConnectionFailed) and self._again.pop(ConnectionFailed, False):
+            return self._attempt_at(self.attempt.target)
+        if isinstance(error, _ELSEWHERE) and (elsewhere := self._fallen_back()) is not None:
+            return elsewhere
+        wait = error.retry_after
+        if wait is not None and wait <= MAX_WAIT and self._again.pop(type(error), False):
+            await asyncio.sleep(wait)
+            return self._attempt_at(self.attempt.target)
+        return None
+
+    def _cured(self) -> Attempt | None:
+        """The attempt that does what the refusal asked for, where that makes another request of it."""
+        target, remedy = self.attempt.target, self.attempt.remedy
+        if remedy is None or len(target.changes) >= MAX_CHANGES:
+            return None
+        if remedy.habit in {change.habit for change in target.changes}:
+            return None
+        following = self._attempt_at(target.changed(remedy))
+        if following.body == self.attempt.body:
+            return None
+        self._cures += 1
+        return following
+
+    def _fallen_back(self) -> Attempt | None:
+        """The attempt at the next gateway that can serve the request."""
+        while self._others:
+            try:
+                following = self._attempt_at(self._choose(self._others.pop(0)))
+            except ApiError:
+                continue  # it lacks its secret or the model, or cannot take this request
+            following.notes.add("fallback.used", following.target.gateway.id)
+            return following
+        return None
+
+    def _attempt_at(self, target: Target) -> Attempt:
+        estimate = self._means.estimates.estimate(target.gateway.id, target.upstream_model, self._measure)
+        attempt = Attempt(target, self._request, self._means.seal, estimate, self._message_id)
+        if self.started:
+            attempt.answer.start()
+        return attempt
+
+    def _choose(self, gateway: ActiveGateway) -> Target:
+        """Raises Unavailable where the gateway lacks its secret, NotFound where its model map has no row."""
+        model = self._request["model"]
+        if gateway.missing_secret is not None:
+            raise Unavailable(f"secret {gateway.missing_secret} is not set", should_retry=False)
+        route = gateway.gateway.route(model)
+        if route is None:
+            raise NotFound(f"model: {model}")
+        upstream_model = route.upstream_model or model
+        dialect, habits = self._means.learned.dialect(gateway, upstream_model)
+        return Target(gateway, route, upstream_model, dialect, tuple(habits))
