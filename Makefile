@@ -8,7 +8,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --no-input
 PROJECT := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format tools recordings bench lock clean
+.PHONY: help demo test core check format tools recordings bench lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -16,8 +16,12 @@ help: ## Show the targets
 demo: $(VENV)/runtime.installed ## Serve a demonstration with a simulated provider (ARGS=--once: one message, then stop)
 	@$(BIN)/gatewayd demo $(ARGS)
 
-test: tools check ## Set up what the tests need, run every check and test (ARGS: passed to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+test: tools check core ## Set up what the tests need, run every check and test (ARGS: passed to pytest)
+	$(BIN)/python -m pytest --ignore=tests/protocol $(ARGS)
+
+core: $(VENV)/dev.installed ## Test the protocol core, every branch of it
+	$(BIN)/coverage run -m pytest -q tests/protocol
+	$(BIN)/coverage report --fail-under=100 --skip-covered --show-missing
 
 check: $(VENV)/dev.installed ## Format, lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -54,7 +54,7 @@ def test_an_error_inside_an_error_that_is_no_json_is_taken_as_text() -> None:
 
 
 def test_a_pdf_that_is_no_base64_counts_as_a_page() -> None:
-    block = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "%"}}
+    block = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "abc"}}
     assert estimate_tokens({"messages": [{"role": "user", "content": [block]}]}) > 1000
 
 
