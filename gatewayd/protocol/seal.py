@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import hmac
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -47,3 +47,29 @@ class Seal:
         except (zlib.error, ValueError):
             return None
         return payload if isinstance(payload, dict) else None
+
+
+class Cargo:
+    """Provider data that waits for a block to travel in."""
+
+    def __init__(self, seal: Seal) -> None:
+        self._seal = seal
+        self._payload: dict[str, Any] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._payload)
+
+    def add(self, payload: Mapping[str, Any]) -> None:
+        """Joins what waits already: lists and objects grow."""
+        for key, value in payload.items():
+            known = self._payload.get(key)
+            if isinstance(known, list) and isinstance(value, list):
+                value = known + value
+            elif isinstance(known, dict) and isinstance(value, dict):
+                value = known | value
+            self._payload[key] = value
+
+    def load(self) -> str:
+        """Everything that waited, sealed; nothing waits any more."""
+        payload, self._payload = self._payload, {}
+        return self._seal.seal(payload)

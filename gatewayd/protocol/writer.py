@@ -19,7 +19,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from typing import Any
 
 from gatewayd.errors import ApiError, UpstreamFailed
 from gatewayd.protocol import events
@@ -28,7 +27,7 @@ from gatewayd.protocol.events import Event
 from gatewayd.protocol.names import encode_id
 from gatewayd.protocol.notes import Notes
 from gatewayd.protocol.parts import Carried, Failure, Finish, Part, Text, Thinking, ToolCall, Usage
-from gatewayd.protocol.seal import Seal
+from gatewayd.protocol.seal import Cargo, Seal
 
 _TOOL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -72,7 +71,6 @@ class Writer:
     ) -> None:
         self._start = events.message_start(message_id, model, input_tokens)
         self._new_tool_id = new_tool_id
-        self._seal = seal
         self._notes = notes
         self._tool_ids = set(used_tool_ids)
         self._tool_names = tool_names or {}
@@ -81,7 +79,7 @@ class Writer:
         self._state = State.NEW
         self._index = -1
         self._blank = {State.TEXT: "", State.THINKING: ""}  # white space that waits for more
-        self._carried: dict[str, Any] = {}  # provider data that waits for a place
+        self._cargo = Cargo(seal)
         self._call = ToolCall(-1)  # the open or coming call: key, id and name as far as known
         self._call_id = ""  # the id that the client will see, once settled
         self._call_open = False  # its block has started
@@ -137,7 +135,7 @@ class Writer:
             out += self._close(cut=cut and not self._held)
             out += self._replay()
         out += self._close()
-        if self._carried:
+        if self._cargo:
             out += self._redacted()
         self._finish = self._settled()
         usage = self.usage or Usage(self._input_tokens, 0, 0, 0)
@@ -181,7 +179,7 @@ class Writer:
         if isinstance(part, ToolCall):
             return self._write_call(part)
         assert isinstance(part, Carried)
-        self._carry(part.payload)
+        self._cargo.add(part.payload)
         return []
 
     def _write_text(self, text: str) -> list[Event]:
@@ -191,7 +189,7 @@ class Writer:
         if not text:
             return []
         out = self._close()
-        if self._carried:
+        if self._cargo:
             out += self._redacted()
         return [*out, *self._open(State.TEXT, dict(events.TEXT_BLOCK)), events.block_delta(self._index, "text", text)]
 
@@ -248,7 +246,7 @@ class Writer:
     def _open_call(self) -> list[Event]:
         if self._call_open:
             return []
-        out = self._redacted() if self._carried else []
+        out = self._redacted() if self._cargo else []
         self._call_open = True
         name = self._tool_names.get(self._call.name, self._call.name)
         block: dict[str, object] = {"type": "tool_use", "id": self._settle_id(self._call.id), "name": name, "input": {}}
@@ -264,19 +262,9 @@ class Writer:
             self._call_id = tool_id
         return self._call_id
 
-    def _carry(self, payload: Mapping[str, Any]) -> None:
-        """Joins provider data with what waits already: lists and objects grow."""
-        for key, value in payload.items():
-            known = self._carried.get(key)
-            if isinstance(known, list) and isinstance(value, list):
-                value = known + value
-            elif isinstance(known, dict) and isinstance(value, dict):
-                value = known | value
-            self._carried[key] = value
-
     def _carry_signature(self, call: ToolCall) -> None:
         if call.thought_signature:
-            self._carry({"thought_signatures": {self._settle_id(call.id): call.thought_signature}})
+            self._cargo.add({"thought_signatures": {self._settle_id(call.id): call.thought_signature}})
 
     def _replay(self) -> list[Event]:
         held, self._held = self._held, []
@@ -294,7 +282,7 @@ class Writer:
         """Closes the open block, if one is."""
         out: list[Event] = []
         if self._state is State.THINKING:
-            out.append(events.signature_delta(self._index, self._seal.seal(self._take_carried())))
+            out.append(events.signature_delta(self._index, self._cargo.load()))
         elif self._state is State.TOOL:
             out += self._close_call(cut)
         elif self._state is not State.TEXT:
@@ -315,13 +303,9 @@ class Writer:
 
     def _redacted(self) -> list[Event]:
         """Carries provider data in a block of its own where there is no thinking text to carry it."""
-        block = {"type": "redacted_thinking", "data": self._seal.seal(self._take_carried())}
+        block = {"type": "redacted_thinking", "data": self._cargo.load()}
         self._index += 1
         return [events.block_start(self._index, block), events.block_stop(self._index)]
-
-    def _take_carried(self) -> dict[str, Any]:
-        carried, self._carried = self._carried, {}
-        return carried
 
     def _settled(self) -> Finish:
         """stop_reason as the blocks demand: `tool_use` exactly when calls came that the length limit did not cut."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.protocol.seal import Seal
+from gatewayd.protocol.seal import Cargo, Seal
 
 SEAL = Seal([b"key"])
 PAYLOAD = {"reasoning_details": [{"type": "reasoning.encrypted", "data": "gAAA=", "é": None}]}
@@ -72,3 +72,25 @@ def test_a_bomb_ends_at_its_limit() -> None:
 def test_a_good_tag_around_something_else_opens_to_none(packed: bytes) -> None:
     assert SEAL.unseal(sealed_bytes(packed)) is None
     assert SEAL.unseal(sealed_bytes(zlib.compress(b'{"a":1}'))) == {"a": 1}
+
+
+def test_cargo_joins_what_waits_and_is_loaded_once() -> None:
+    cargo = Cargo(SEAL)
+    assert not cargo
+    cargo.add({"reasoning_details": [1], "thought_signatures": {"a": "S"}, "other": 1})
+    cargo.add({"reasoning_details": [2], "thought_signatures": {"b": "T"}, "other": 2})
+    assert cargo
+    assert SEAL.unseal(cargo.load()) == {
+        "reasoning_details": [1, 2],
+        "thought_signatures": {"a": "S", "b": "T"},
+        "other": 2,
+    }
+    assert not cargo
+    assert SEAL.unseal(cargo.load()) == {}
+
+
+def test_cargo_changes_nothing_that_it_was_given() -> None:
+    cargo, first = Cargo(SEAL), {"reasoning_details": [1]}
+    cargo.add(first)
+    cargo.add({"reasoning_details": [2]})
+    assert first == {"reasoning_details": [1]}

@@ -298,3 +298,27 @@ def test_the_sdk_accumulates_what_the_fold_says(parts: list[Part]) -> None:
 
 def _said(block: dict) -> object:
     return next(block[key] for key in ("input", "text", "thinking", "data") if key in block)
+
+
+def test_provider_data_that_comes_in_parts_is_joined() -> None:
+    first, second = {"reasoning_details": [{"data": "A"}]}, {"reasoning_details": [{"data": "B"}]}
+    both = {"reasoning_details": [{"data": "A"}, {"data": "B"}]}
+    assert said([Carried(first), Text("\n"), Carried(second), Text("x")]) == [("redacted", both), ("text", "\nx")]
+
+
+def test_a_thought_signature_may_come_late() -> None:
+    content = message([ToolCall(0, "a", "f", '{"n":'), ToolCall(0, arguments="1}", thought_signature="S")])["content"]
+    assert content[0]["input"] == {"n": 1}
+    assert SEAL.unseal(content[1]["data"]) == {"thought_signatures": {"a": "S"}}
+
+
+def test_white_space_alone_opens_no_thinking_block_and_closes_no_text() -> None:
+    assert said([Thinking("\n\n"), Text("x"), Thinking(" "), Text("y")]) == [("text", "xy")]
+    assert said([Thinking("\n"), Thinking("t"), Thinking("\n"), Text("x")]) == [("thinking", "\nt\n"), ("text", "x")]
+
+
+def test_the_writer_tells_what_it_failed_with() -> None:
+    writer, cut = new_writer(), UpstreamFailed("cut")
+    assert writer.error is None
+    writer.write(Failure(cut))
+    assert writer.error is cut

@@ -58,6 +58,8 @@ def read_reasoning(message: dict[str, Any]) -> str:
     """Reasoning text; the same text under several names counts once."""
     for name in ("reasoning_content", "reasoning"):
         value = message.get(name)
+        if not value:
+            continue
         if isinstance(value, dict):
             value = next((value[key] for key in ("content", "text", "summary") if value.get(key)), "")
         text = "".join(_texts(value))

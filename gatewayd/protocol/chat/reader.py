@@ -194,11 +194,8 @@ class ChatReader:
             if self._tags:
                 self._tags.seen_reasoning = True
         self._details.add(message.get("reasoning_details"))
-        texts = list(read_content(message.get("content")))
-        audio = message.get("audio")
-        if not texts and isinstance(audio, dict):
-            texts = list(read_content(audio.get("transcript")))
-        for part in texts:
+        content = message.get("content")
+        for part in read_content(_transcript(message) if content in (None, "") else content):
             if isinstance(part, Text):
                 yield from self._read_text(part)
             elif not reasoning:
@@ -264,6 +261,11 @@ def _choice(choices: Any, *, whole: bool) -> dict[str, Any] | None:
             if not index or not isinstance(index, int):
                 return choice
     return next((choice for choice in choices if isinstance(choice, dict)), None) if whole else None
+
+
+def _transcript(message: dict[str, Any]) -> Any:
+    audio = message.get("audio")
+    return audio.get("transcript") if isinstance(audio, dict) else None
 
 
 def _not_an_object() -> ApiError:
