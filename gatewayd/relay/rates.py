@@ -160,6 +160,6 @@ class Rates:
 def _open_shared(url: str) -> tuple[Any, RedisStorage]:
     """-> the connection pool, which the library does not close, and the storage that uses it. Connects to nothing."""
     client = import_module("valkey.asyncio" if url.startswith("valkey") else "redis.asyncio")
-    bounds = {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS, "timeout": ANSWER_SECONDS}
-    pool = client.BlockingConnectionPool.from_url(url, max_connections=_CONNECTIONS, **bounds)
+    # no time limits here: every question as a whole has one
+    pool = client.BlockingConnectionPool.from_url(url, max_connections=_CONNECTIONS, timeout=None)
     return pool, RedisStorage(f"async+{url}", implementation="redispy", key_prefix="gatewayd", connection_pool=pool)

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import redis.asyncio
 
 from gatewayd.errors import ConfigurationError, RateLimited
 from gatewayd.gateways import Limits
@@ -377,6 +378,16 @@ async def test_a_storage_that_dies_in_mid_flight_stops_no_traffic(redis_server: 
         assert limiter.warning is not None
         await until(lambda: limiter.open == 0)
         assert not limiter.running
+
+
+async def test_a_server_that_stops_settles_first_and_leaves_no_connection(redis_server: RedisServer) -> None:
+    limiter = Limiter(redis_server.url())
+    async with serve(answer, limiter=limiter) as served:
+        limit(served, tokens_per_minute=1000)
+        await served.post(**say("some words " * 10))
+    async with redis.asyncio.Redis.from_url(redis_server.url()) as client:
+        assert await client.get("gatewayd:{tokens/g}") == str(USED).encode()
+        assert len(await client.client_list()) == 1
 
 
 def test_a_missing_client_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,6 +227,10 @@ async def test_a_storage_that_hangs_is_waited_for_once(redis_server: RedisServer
     began = time.monotonic()
     await made.take("c", 1000, 1)
     assert time.monotonic() - began < 0.1
+    redis_server.process.send_signal(signal.SIGCONT)
+    await until(lambda: not made.alone)
+    await asyncio.gather(*(made.take("c", 1000, 1) for _ in range(200)))
+    assert not made.alone, "the calls that were given up hold no connection"
     await made.close()
 
 
