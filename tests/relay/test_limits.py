@@ -273,17 +273,17 @@ async def test_slots_are_back_whatever_happened() -> None:
     async with serve(answer, limiter=limiter) as served:
         limit(served, {"concurrent": 15, "tokens_per_minute": 10**6}, concurrent=20, requests_per_minute=250)
 
-        async def client() -> None:
-            words = dice.choice(["hi", "fail", "hang", "hang"])
-            with_stream = words == "hang" or dice.random() < 0.5
-            await served.post(**say(words), stream=with_stream)
+        def post(words: str, stream: bool) -> asyncio.Future[httpx.Response]:
+            return asyncio.ensure_future(served.post(**say(words), stream=stream))
 
         for _ in range(10):
-            tasks = [asyncio.ensure_future(client()) for _ in range(40)]
-            await asyncio.sleep(0)
-            for task in dice.sample(tasks, 40):
+            hanging = [post("hang", True) for _ in range(20)]
+            others = [post(dice.choice(["hi", "fail"]), dice.random() < 0.5) for _ in range(20)]
+            tasks = dice.sample(hanging + others, 40)
+            for task in tasks:
                 await asyncio.sleep(dice.random() * 0.004)
-                task.cancel()
+                if task in hanging or dice.random() < 0.5:
+                    task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
             assert not [result for result in results if isinstance(result, AssertionError)]
             await until(lambda: limiter.open == 0)
@@ -388,6 +388,21 @@ async def test_a_server_that_stops_settles_first_and_leaves_no_connection(redis_
     async with redis.asyncio.Redis.from_url(redis_server.url()) as client:
         assert await client.get("gatewayd:{tokens/g}") == str(USED).encode()
         assert len(await client.client_list()) == 1
+
+
+async def test_closing_waits_for_what_is_being_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    limiter, settled = Limiter(), []
+
+    async def correct(counter: str, amount: int, since: float) -> None:
+        await asyncio.sleep(0.01)
+        settled.append((counter, amount))
+
+    monkeypatch.setattr(limiter.rates, "correct", correct)
+    async with serve(answer, limiter=limiter) as served:
+        limit(served, tokens_per_minute=1000)
+        await served.post()
+        await limiter.close()
+        assert settled == [("tokens/g", USED - ESTIMATE)]
 
 
 def test_a_missing_client_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

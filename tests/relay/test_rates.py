@@ -226,11 +226,31 @@ async def test_a_storage_that_hangs_is_waited_for_once(redis_server: RedisServer
     assert time.monotonic() - began < 1.5
     began = time.monotonic()
     await made.take("c", 1000, 1)
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 0.25, "nobody waits for it again"
     redis_server.process.send_signal(signal.SIGCONT)
     await until(lambda: not made.alone)
     await asyncio.gather(*(made.take("c", 1000, 1) for _ in range(200)))
     assert not made.alone, "the calls that were given up hold no connection"
+    await made.close()
+
+
+async def test_it_is_asked_again_when_it_swallowed_a_question(
+    redis_server: RedisServer, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Rates(redis_server.url())
+    assert made._shared is not None
+    look, asked = made._shared.look, []
+
+    async def swallow_two(counter: str, limit: int) -> Window:
+        asked.append(counter)
+        if len(asked) <= 2:
+            await asyncio.Event().wait()
+        return await look(counter, limit)
+
+    monkeypatch.setattr(made._shared, "look", swallow_two)
+    assert (await made.look("c", 1000)).remaining == 1000
+    await until(lambda: not made.alone)
+    assert asked == ["c", "probe", "probe"]
     await made.close()
 
 
