@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -72,10 +73,9 @@ class Attempt:
             read_pdf=pdf_text,
         )
         self.may_think = chat.thinking
-        self._chat_body = chat.body
         self.body = orjson.dumps(chat.body)
         self.remedy: Change | None = None  # what a refusal asked to change
-        reader = ChatReader(target.dialect, lambda told: self._told_error(200, told), chat.stops)
+        reader = ChatReader(target.dialect, partial(_told_error, target, estimate, 200), chat.stops)
         writer = Writer(
             message_id=message_id,
             model=request["model"],
@@ -121,13 +121,14 @@ class Attempt:
                 f"the provider answered with a redirect (status {call.status}), which is not followed"
             )
         told = await call.read_error()
-        self.remedy = read_refusal(call.status, told, self.target.dialect, self._chat_body)
-        return self._told_error(call.status, told, call.header("retry-after"))
+        self.remedy = read_refusal(call.status, told, self.target.dialect, orjson.loads(self.body))
+        return _told_error(self.target, self._estimate, call.status, told, call.header("retry-after"))
 
-    def _told_error(self, status: int, told: Any, retry_after: str | None = None) -> ApiError:
-        window = self.target.route.context_window
-        error = read_error(status, told, context_window=window, estimate=self._estimate, retry_after=retry_after)
-        key = self.target.gateway.api_key
-        if key and key in error.message:  # providers that refuse a key like to repeat it
-            error.message = error.message.replace(key, "[redacted]")
-        return error
+
+def _told_error(target: Target, estimate: int, status: int, told: Any, retry_after: str | None = None) -> ApiError:
+    """A provider's error as ours, without the key that it may repeat."""
+    window, key = target.route.context_window, target.gateway.api_key
+    error = read_error(status, told, context_window=window, estimate=estimate, retry_after=retry_after)
+    if key and key in error.message:  # providers that refuse a key like to repeat it
+        error.message = error.message.replace(key, "[redacted]")
+    return error
