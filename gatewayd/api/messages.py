@@ -17,7 +17,6 @@ from gatewayd.protocol.tokens import measure_request
 from gatewayd.relay import Record
 from gatewayd.relay.limits import Admission
 
-
 PDF_IN_BASE64 = b"JVBERi"  # how `%PDF` begins; found 20 times faster than the media type
 
 
