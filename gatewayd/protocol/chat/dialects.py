@@ -40,7 +40,8 @@ _GEMINI_UNKNOWN = [
 ]
 
 _ROWS = (
-    Dialect(name="generic", tool_ids="max40"),
+    # the placeholder counts only once a refusal has taught that thinking must come back
+    Dialect(name="generic", tool_ids="max40", thinking_placeholder=""),
     Dialect(
         name="openai",
         hosts=("api.openai.com", ".api.openai.com"),

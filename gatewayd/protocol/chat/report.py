@@ -20,21 +20,22 @@ _MAX_WORDS = 20_000  # of a provider's text that is looked at
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """message: for people, may be empty; labels: codes and types; status: an HTTP status told inside, or None."""
+    """message: for people, may be empty; labels: codes and types; status: an HTTP status told inside, or None;
+    words: all of it in order, the fields that are blamed (`param`, `loc`) behind what is said of them."""
 
     message: str
     labels: str
     status: int | None
+    words: str
 
 
 def read_report(body: bytes | dict[str, Any] | list[Any] | str) -> Report:
     value = _decode(body) if isinstance(body, bytes | str) else body
-    messages: list[str] = []
-    labels: list[str] = []
-    for kind, text in _walk(value, 0):
-        (messages if kind == "message" else labels).append(text)
-    message = ": ".join(dict.fromkeys(text for text in map(_plain, messages) if text))
-    return Report(message[:_MAX_WORDS], " ".join(labels)[:_MAX_WORDS], _status_in(labels))
+    found = [(kind, _plain(text)) for kind, text in _walk(value, 0)]
+    labels = [text for kind, text in found if kind == "label"]
+    message = ": ".join(dict.fromkeys(text for kind, text in found if kind == "message" and text))
+    words = " | ".join(text.rstrip(" .") for _kind, text in found if text)
+    return Report(message[:_MAX_WORDS], " ".join(labels)[:_MAX_WORDS], _status_in(labels), words[:_MAX_WORDS])
 
 
 def _decode(body: bytes | str) -> Any:
@@ -60,11 +61,12 @@ def _json_texts(text: str) -> Iterator[str]:
 _MESSAGE_KEYS = ("message", "msg", "detail", "status_msg", "error_msg", "error_message", "error_description", "title")
 _LABEL_KEYS = ("code", "type", "status", "status_code", "raw_status_code")
 _NESTED_KEYS = ("error", "errors", "base_resp")
+_PLACE_KEYS = ("param", "loc", "field")
 
 
 def _walk(value: Any, depth: int) -> Iterator[tuple[str, str]]:
-    """("message" | "label", text) of every part that says something, outer parts first."""
-    if depth > 4 or value is None or isinstance(value, bool):
+    """("message" | "label" | "place", text) of every part that says something, outer parts first."""
+    if depth > 6 or value is None or isinstance(value, bool):
         return
     if isinstance(value, str | int | float):
         yield "message", str(value)
@@ -81,6 +83,11 @@ def _walk_object(value: dict[str, Any], depth: int) -> Iterator[tuple[str, str]]
             yield "label", str(label)
     found = next((value[key] for key in _MESSAGE_KEYS if value.get(key)), None)
     yield from _walk(_inner_json(found), depth + 1)
+    for key in _PLACE_KEYS:
+        place = value.get(key)
+        steps = place if isinstance(place, list) else [place]
+        if text := " ".join(str(step) for step in steps[:20] if isinstance(step, str | int)):
+            yield "place", text
     for key in _NESTED_KEYS:
         yield from _walk(_inner_json(value.get(key)), depth + 1)
     if isinstance(metadata := value.get("metadata"), dict):
