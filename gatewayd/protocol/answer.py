@@ -56,6 +56,11 @@ class Answer:
         return self._writer.error
 
     @property
+    def opened(self) -> bool:
+        """A block of the answer has begun."""
+        return self._writer.opened
+
+    @property
     def usage(self) -> Usage | None:
         return self._writer.usage
 

@@ -98,6 +98,11 @@ class Writer:
         return self._state
 
     @property
+    def opened(self) -> bool:
+        """A block has begun."""
+        return self._index >= 0
+
+    @property
     def stop_reason(self) -> str:
         """What the answer ended with, once it has."""
         return self._finish.stop_reason

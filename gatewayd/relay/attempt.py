@@ -36,6 +36,7 @@ from gatewayd.upstream import Call, Upstreams
 class Target:
     """Where an attempt goes: a gateway, the row of its model map, the dialect as it is known by now.
 
+    known     the dialect before `changes`
     learned   habits of the dialect that a refusal taught before
     changes   habits that were changed for this request, and not proven yet
     """
@@ -44,12 +45,14 @@ class Target:
     route: ModelRoute
     upstream_model: str
     dialect: Dialect
+    known: Dialect
     learned: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
 
-    def changed(self, change: Change) -> Target:
-        dialect = self.dialect.with_capabilities({change.habit: change.value})
-        return replace(self, dialect=dialect, changes=(*self.changes, change))
+    def changed(self, changes: tuple[Change, ...]) -> Target:
+        """The same with these changes and no others."""
+        dialect = self.known.with_capabilities({change.habit: change.value for change in changes})
+        return replace(self, dialect=dialect, changes=changes)
 
 
 class Attempt:
@@ -74,8 +77,8 @@ class Attempt:
         )
         self.may_think = chat.thinking
         self.body = orjson.dumps(chat.body)
-        self.remedy: Change | None = None  # what a refusal asked to change
-        reader = ChatReader(target.dialect, partial(_told_error, target, estimate, 200), chat.stops)
+        self._told: list[tuple[int, Any]] = []  # status and body of the provider's error
+        reader = ChatReader(target.dialect, partial(_told_error, target, estimate, self._told, 200), chat.stops)
         writer = Writer(
             message_id=message_id,
             model=request["model"],
@@ -92,6 +95,13 @@ class Attempt:
         self.call: Call | None = None
         self.last_piece = time.monotonic()  # when the provider was last heard
         self.finished_at: float | None = None  # when the finish_reason came: only usage may follow
+
+    def remedy(self) -> Change | None:
+        """What the provider's refusal asks to change."""
+        if not self._told:
+            return None
+        status, told = self._told[0]
+        return read_refusal(status, told, self.target.dialect, orjson.loads(self.body))
 
     async def events(self, upstreams: Upstreams) -> AsyncIterator[list[Event]]:
         """Calls the provider; yields the events of each read that has any. Raises ApiError."""
@@ -121,12 +131,14 @@ class Attempt:
                 f"the provider answered with a redirect (status {call.status}), which is not followed"
             )
         told = await call.read_error()
-        self.remedy = read_refusal(call.status, told, self.target.dialect, orjson.loads(self.body))
-        return _told_error(self.target, self._estimate, call.status, told, call.header("retry-after"))
+        return _told_error(self.target, self._estimate, self._told, call.status, told, call.header("retry-after"))
 
 
-def _told_error(target: Target, estimate: int, status: int, told: Any, retry_after: str | None = None) -> ApiError:
-    """A provider's error as ours, without the key that it may repeat."""
+def _told_error(
+    target: Target, estimate: int, kept: list[tuple[int, Any]], status: int, told: Any, retry_after: str | None = None
+) -> ApiError:
+    """A provider's error as ours, without the key that it may repeat. `kept` is given what was told."""
+    kept.append((status, told))
     window, key = target.route.context_window, target.gateway.api_key
     error = read_error(status, told, context_window=window, estimate=estimate, retry_after=retry_after)
     if key and key in error.message:  # providers that refuse a key like to repeat it

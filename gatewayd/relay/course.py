@@ -75,6 +75,8 @@ class Course:
         self._others = [gateways[name] for name in gateway.gateway.fallback if name in gateways]
         self._again = {ConnectionFailed: True, RateLimited: True, Overloaded: True}  # may be tried once more
         self._cures = 0
+        self._changed: set[str] = set()  # habits, each once in a request
+        self._refused: list[bytes] = []  # bodies, none of which is sent again
         self.started = False
         self.attempts = 0
         self.attempt = self._attempt_at(self._choose(gateway))
@@ -83,25 +85,36 @@ class Course:
         """The events of the attempt that is taken."""
         while True:
             self.attempts += 1
-            taken = False
+            taken, following = False, None
             try:
                 self._pass_breaker()
                 async for events in self.attempt.events(self._means.upstreams):
-                    if not taken:
+                    error = self.attempt.answer.error
+                    if error is not None and not self.attempt.answer.opened:
+                        following = await self._after(error)
+                    elif not taken:
                         self._take()
                         taken = True
-                    yield events
-                return
+                    if following is None:
+                        yield events
             except ApiError as error:
-                self._count_failure(error)
-                following = None if taken else await self._following(error)
+                following = await self._after(error)
                 if following is None:
                     raise
-                self.attempt.close()
-                self.attempt = following
             except (asyncio.CancelledError, GeneratorExit):
                 self._means.breakers.left(self._upstream)
                 raise
+            if following is None:
+                return
+            self.attempt.close()
+            if self.started:
+                following.answer.start()
+            self.attempt = following
+
+    async def _after(self, error: ApiError) -> Attempt | None:
+        """What follows a failure: nothing, once a block of the answer has begun."""
+        self._count_failure(error)
+        return None if self.attempt.answer.opened else await self._following(error)
 
     def observe(self, tokens: int) -> None:
         """The provider counted the request's tokens."""
@@ -123,11 +136,10 @@ class Course:
             raise Overloaded("the provider has failed again and again and is left alone for a while", retry_after=wait)
 
     def _take(self) -> None:
-        """The provider took the request, unless its first words are an error. What was changed for it helped."""
-        error, target = self.attempt.answer.error, self.attempt.target
-        if error is not None:
-            raise error
+        """The provider took the request. What was changed for it helped."""
+        target = self.attempt.target
         self._means.breakers.succeeded(self._upstream)
+        self._refused.clear()  # an answer may last an hour; bodies are large
         if target.changes:
             self._means.learned.remember(target.gateway, target.upstream_model, list(target.changes))
             self.attempt.target = replace(target, changes=())
@@ -140,7 +152,7 @@ class Course:
             self._means.breakers.succeeded(self._upstream)
 
     async def _following(self, error: ApiError) -> Attempt | None:
-        if (cured := self._cured()) is not None:
+        if (cured := await self._cured()) is not None:
             return cured
         if self.attempts - self._cures >= MAX_ATTEMPTS:
             return None
@@ -154,18 +166,27 @@ class Course:
             return self._attempt_at(self.attempt.target)
         return None
 
-    def _cured(self) -> Attempt | None:
-        """The attempt that does what the refusal asked for, where that makes another request of it."""
-        target, remedy = self.attempt.target, self.attempt.remedy
-        if remedy is None or len(target.changes) >= MAX_CHANGES:
+    async def _cured(self) -> Attempt | None:
+        """The attempt that does what the refusal asked for, where that makes another request of it.
+
+        A change whose refusal is told again in the same words did not help: it is taken back, unless this one builds
+        on it. Translated in a thread: a document takes long enough to hold up everybody else.
+        """
+        if self._cures == MAX_CHANGES:
             return None
-        if remedy.habit in {change.habit for change in target.changes}:
+        target, remedy = self.attempt.target, self.attempt.remedy()
+        if remedy is None or remedy.habit in self._changed:
             return None
-        following = self._attempt_at(target.changed(remedy))
-        if following.body == self.attempt.body:
-            return None
-        self._cures += 1
-        return following
+        self._changed.add(remedy.habit)
+        self._refused.append(self.attempt.body)
+        so_far = target.changes
+        in_vain = bool(so_far) and so_far[-1].reason == remedy.reason
+        for kept in (so_far[:-1], so_far) if in_vain else (so_far,):
+            following = await asyncio.to_thread(self._attempt_at, target.changed((*kept, remedy)))
+            if following.body not in self._refused:
+                self._cures += 1
+                return following
+        return None
 
     def _fallen_back(self) -> Attempt | None:
         """The attempt at the next gateway that can serve the request."""
@@ -180,10 +201,7 @@ class Course:
 
     def _attempt_at(self, target: Target) -> Attempt:
         estimate = self._means.estimates.estimate(target.gateway.id, target.upstream_model, self._measure)
-        attempt = Attempt(target, self._request, self._means.seal, estimate, self._message_id)
-        if self.started:
-            attempt.answer.start()
-        return attempt
+        return Attempt(target, self._request, self._means.seal, estimate, self._message_id)
 
     def _choose(self, gateway: ActiveGateway) -> Target:
         """Raises Unavailable where the gateway lacks its secret, NotFound where its model map has no row."""
@@ -195,4 +213,4 @@ class Course:
             raise NotFound(f"model: {model}")
         upstream_model = route.upstream_model or model
         dialect, habits = self._means.learned.dialect(gateway, upstream_model)
-        return Target(gateway, route, upstream_model, dialect, tuple(habits))
+        return Target(gateway, route, upstream_model, dialect, dialect, tuple(habits))
