@@ -12,6 +12,8 @@ from gatewayd.protocol.chat.refusals import Change
 from gatewayd.relay.learned import Learned
 from gatewayd.store import Store
 from gatewayd.store.journal import Journal
+from gatewayd.store.learned import LearnedRow, forget_learned, list_learned, save_learned
+from gatewayd.store.tables import learned as learned_table
 from tests.relay.conftest import active, serve
 from tests.relay.provider import Exchange, Script, completion
 
@@ -152,3 +154,66 @@ async def test_habits_of_another_version_are_left_out(store: Store) -> None:
     learned = Learned()
     await learned.load(store)
     assert learned.dialect(gateway, "m")[1] == ["temperature"]
+
+
+async def test_what_a_record_says_itself_makes_the_other_forgotten(store: Store) -> None:
+    journal = Journal(store)
+    learned = Learned(journal)
+    plain, explicit = active(base_url="http://a/v1"), active(base_url="http://a/v1", capabilities={"temperature": True})
+    learned.remember(plain, "m", [Change("temperature", False), Change("max_stop", 0)])
+    await journal.flush()
+    dialect, habits = learned.dialect(explicit, "m")
+    assert (dialect.temperature, habits) == (True, ["max_stop"])
+    assert learned.dialect(plain, "m")[0].temperature is True
+    await journal.flush()
+    other = Learned()
+    await other.load(store)
+    assert other.dialect(plain, "m")[1] == ["max_stop"]
+
+
+async def test_what_is_not_yet_written_stands_when_the_database_is_read(store: Store) -> None:
+    gateway, journal = active(base_url="http://a/v1"), Journal(store)
+    learned = Learned(journal)
+    learned.remember(gateway, "m", [Change("temperature", False)])
+    await journal.flush()
+    learned.remember(gateway, "m", [Change("max_stop", 0)])
+    learned.remember(gateway, "n", [Change("top_p", False)])
+    await learned.load(store)
+    assert learned.dialect(gateway, "m")[1] == ["temperature", "max_stop"]
+    assert learned.dialect(gateway, "n")[1] == ["top_p"]
+
+
+async def test_what_is_gone_from_the_database_is_forgotten(store: Store) -> None:
+    gateway, journal = active(base_url="http://a/v1"), Journal(store)
+    one, two = Learned(journal), Learned()
+    one.remember(gateway, "m", [Change("temperature", False)])
+    await journal.flush()
+    await one.load(store)
+    await two.load(store)
+    async with store.write() as session:
+        await forget_learned(session, "g", f"http://a/v1 {gateway.dialect.name}", "m", ["temperature"])
+    for learned in (one, two):
+        await learned.load(store)
+        assert learned.dialect(gateway, "m")[1] == []
+
+
+async def test_a_row_that_is_no_object_holds_nothing(store: Store) -> None:
+    gateway, journal = active(base_url="http://a/v1"), Journal(store)
+    Learned(journal).remember(gateway, "m", [Change("temperature", False)])
+    await journal.flush()
+    for text in ("{", "[1]", "null"):
+        async with store.write() as session:
+            await session.execute(learned_table.update().values(habits=text))
+        learned = Learned()
+        await learned.load(store)
+        assert learned.dialect(gateway, "m")[1] == []
+
+
+async def test_a_gateway_keeps_a_bounded_number_of_models(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatewayd.store.learned.MAX_ROWS", 3)
+    async with store.write() as session:
+        for number in range(6):
+            await save_learned(session, LearnedRow("g", "u", f"m{number}", {"temperature": False}, number))
+        await save_learned(session, LearnedRow("other", "u", "m", {"temperature": False}, 0))
+        rows = await list_learned(session, 100)
+    assert [row.upstream_model for row in rows] == ["m", "m3", "m4", "m5"]

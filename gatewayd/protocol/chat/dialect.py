@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -122,6 +123,7 @@ class Dialect:
         return replace(self, **checked)
 
 
+@cache  # it is asked for with each request to a provider that something was learned of
 def _habits() -> dict[str, Any]:
     hints = get_type_hints(Dialect)
     return {f.name: hints[f.name] for f in fields(Dialect) if f.name not in ("name", "hosts")}
