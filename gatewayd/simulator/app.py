@@ -191,5 +191,5 @@ def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 1_767_225_600, "owned_by": "gatewayd-simulator"}
 
 
-def _json(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> HTTPResponse:
+def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> HTTPResponse:
     return HTTPResponse(orjson.dumps(body), status, headers=headers, content_type="application/json")

@@ -27,7 +27,7 @@ _RETRY_AFTER_SECONDS = 1
 
 
 class Refused(Exception):
-    """A request that the simulated provider does not answer."""
+    """A request that the simulated provider does not answer. told: the body, where it is not in OpenAI's shape."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Refused(Exception):
         kind: str = "invalid_request_error",
         param: str | None = None,
         code: str | None = None,
+        told: Any = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -44,12 +45,15 @@ class Refused(Exception):
         self.kind = kind
         self.param = param
         self.code = code
+        self.told = told
 
     @property
     def headers(self) -> dict[str, str]:
         return {"retry-after": str(_RETRY_AFTER_SECONDS)} if self.status == 429 else {}
 
-    def build_body(self) -> dict[str, Any]:
+    def build_body(self) -> Any:
+        if self.told is not None:
+            return self.told
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
 

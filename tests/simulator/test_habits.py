@@ -12,16 +12,21 @@ from gatewayd.simulator.refusals import Refused, overflow
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
 BODY: dict[str, Any] = {
-    "max_tokens": 9000, "temperature": 1, "stop": ["a"], "stream_options": {}, "parallel_tool_calls": False,
-    "messages": [{"role": "user", "content": [IMAGE]}],
+    "max_tokens": 9000, "temperature": 1, "top_p": 1, "stop": ["a"], "stream_options": {}, "parallel_tool_calls": False,
+    "tool_choice": {"type": "function", "function": {"name": "f"}},
+    "messages": [
+        {"role": "user", "content": [IMAGE]}, {"role": "assistant", "content": "a", "reasoning_content": "b"},
+    ],
 }  # fmt: skip
 PLAIN: dict[str, Any] = {"max_completion_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}
 
 
 @pytest.mark.parametrize("habit", HABITS)
 def test_a_habit_is_refused_where_the_body_has_it(habit: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(Refused) as told:
         check_habits(BODY, (habit,))
+    assert told.value.status in (400, 422)
+    assert told.value.build_body()
     check_habits(PLAIN, (habit,))
     check_habits(BODY, ())
 
