@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -217,3 +218,18 @@ async def test_a_gateway_keeps_a_bounded_number_of_models(store: Store, monkeypa
         await save_learned(session, LearnedRow("other", "u", "m", {"temperature": False}, 0))
         rows = await list_learned(session, 100)
     assert [row.upstream_model for row in rows] == ["m", "m3", "m4", "m5"]
+
+
+async def test_another_worker_picks_up_what_one_learned(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatewayd.relay.learned._POLL_SECONDS", 0.02)
+    gateway, journal = active(base_url="http://a/v1"), Journal(store)
+    one, two = Learned(journal), Learned()
+    following = asyncio.ensure_future(two.follow(store))
+    try:
+        one.remember(gateway, "m", [Change("temperature", False)])
+        await journal.flush()
+        async with asyncio.timeout(5):
+            while not two.dialect(gateway, "m")[1]:
+                await asyncio.sleep(0.01)
+    finally:
+        following.cancel()
