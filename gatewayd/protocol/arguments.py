@@ -21,6 +21,10 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'(?:[^"\\\x00-\x1f]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
 _PARTIAL_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 _SCALAR = re.compile(r"[-+.0-9A-Za-z]+")
+_CUT_SCALAR = re.compile(
+    r"-?(?:0|[1-9][0-9]*)?(?:(?<=[0-9])\.[0-9]*)?(?:(?<=[0-9])[eE][-+]?[0-9]*)?|t(?:r(?:ue?)?)?|f(?:a(?:l(?:se?)?)?)?"
+    r"|n(?:u(?:ll?)?)?"
+)
 _WHOLE_SCALAR = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null")
 _CLOSER = {"{": "}", "[": "]"}
 
@@ -65,9 +69,10 @@ class Arguments:
         return passed
 
     def finish(self, *, cut: bool = False) -> str:
-        """The rest. `cut`: the length limit ended the call; its text goes out as it came, as a native endpoint does."""
+        """The rest. `cut`: the length limit ended the call; its text goes out as it came, as a native endpoint does, up
+        to where it is no longer the beginning of an object: parsers of partial JSON raise on anything else."""
         if cut:
-            return self._pending
+            return self._beginning()
         raw, sent = "".join(self._pieces), "".join(self._sent)
         end = _object_end(raw)
         if end > 0:
@@ -80,6 +85,13 @@ class Arguments:
             if text.startswith(sent):
                 return text[len(sent) :]
         return self._safe_end
+
+    def _beginning(self) -> str:
+        scanned, tail = self._pending[: self._end], self._pending[self._end :]
+        in_text = self._state in (_IN_STRING, _IN_KEY)  # the tail is an escape that is not whole
+        in_scalar = self._state in (_VALUE, _VALUE_OR_END) and _CUT_SCALAR.fullmatch(tail)
+        passed = scanned + (tail if in_text or in_scalar else "")
+        return passed if self._sent or passed.strip() else ""
 
     def _scan(self) -> int:
         """Reads on in _pending; -> how much of it may be passed on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import jiter
 import orjson
 import pytest
 from hypothesis import given
@@ -107,10 +108,39 @@ def test_pieces_flow_on_as_they_come() -> None:
     assert arguments.finish() == '"}'
 
 
-def test_a_call_cut_by_the_length_limit_goes_out_as_it_came() -> None:
-    raw = '{"path": "a.txt", "content": "hal'
-    out, _ = pass_on(raw, [5, 20], cut=True)
+@given(value=_objects, length=st.integers(0, 100_000), cuts=_cuts, ascii_only=st.booleans())
+def test_a_call_cut_by_the_length_limit_goes_out_as_it_came(
+    value: dict, length: int, cuts: list[int], ascii_only: bool
+) -> None:
+    whole = json.dumps(value, ensure_ascii=ascii_only)
+    raw = whole[: length % (len(whole) + 1)]
+    out, _ = pass_on(raw, cuts, cut=True)
     assert "".join(out) == raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "passed"),
+    [
+        ("  ", ""),
+        ("}", ""),
+        ('{"a": tr', '{"a": tr'),
+        ('{"a": x', '{"a": '),
+        ('{"a":"\\u1', '{"a":"\\u1'),
+        ("{} }", "{}"),
+    ],
+)
+def test_a_cut_call_that_is_no_beginning_of_an_object_ends_where_it_was_one(raw: str, passed: str) -> None:
+    for cuts in ([], list(range(len(raw)))):
+        assert "".join(pass_on(raw, cuts, cut=True)[0]) == passed
+
+
+@given(raw=st.lists(_token).map("".join), cuts=_cuts)
+def test_a_cut_call_is_the_beginning_of_an_object_whatever_came(raw: str, cuts: list[int]) -> None:
+    """As the SDKs read it: nothing, or what their parser of partial JSON takes."""
+    out, _ = pass_on(raw, cuts, cut=True)
+    text = "".join(out)
+    assert raw.startswith(text)
+    assert text == "" or isinstance(jiter.from_json(text.encode(), partial_mode=True), dict)
 
 
 def test_arguments_nested_beyond_reason_are_closed_where_they_became_so() -> None:
