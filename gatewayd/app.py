@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import time
@@ -143,6 +144,9 @@ def _run_with(app: App, store: Store, live: Live, journal: Journal, learned: Lea
 
     @app.after_server_start
     async def begin(app: App) -> None:
+        # What stands now stays: the collector need not walk it again each time that large requests fill its generations
+        gc.collect()
+        gc.freeze()
         # Sanic takes over SIGTERM just after this listener: ready is who can be told to stop
         asyncio.get_running_loop().call_later(_SETTLING_SECONDS, app.ctx.begin)
 

@@ -19,7 +19,9 @@ def test_message_start_comes_with_the_first_choice_and_not_before() -> None:
     answer = new_answer()
     assert answer.feed(b": hello\n\n" + b'data: {"choices":[]}\n\n') == []
     assert names(answer.feed(TEXT % b"")) == ["message_start"]
+    assert not answer.opened
     assert names(answer.feed(TEXT % b"x")) == ["content_block_start", "content_block_delta"]
+    assert answer.opened
     assert answer.start() == []
 
 
