@@ -200,7 +200,10 @@ def test_the_demo_serves_until_ctrl_c_and_says_how_to_connect(tmp_path: Path) ->
     port = free_port()
     with (tmp_path / "out").open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gatewayd", "demo", "--port", str(port)], cwd=ROOT, env=clean_env({}), stdout=out
+            [sys.executable, "-X", "faulthandler", "-m", "gatewayd", "demo", "--port", str(port)],
+            cwd=ROOT,
+            env=clean_env({}),
+            stdout=out,
         )
     try:
         text = _until(lambda: (tmp_path / "out").read_text(), lambda text: "Ctrl-C" in text)
@@ -209,7 +212,12 @@ def test_the_demo_serves_until_ctrl_c_and_says_how_to_connect(tmp_path: Path) ->
         url = f"http://127.0.0.1:{port}/gateway/demo/v1/models"
         assert httpx.get(url, headers={"x-api-key": token}, trust_env=False).status_code == 200
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        try:
+            assert process.wait(10) == 0
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # shows where every thread is
+            process.wait(5)
+            raise
     finally:
         process.kill()
 
