@@ -65,6 +65,14 @@ class RunningGateway:
     simulator: RunningSimulator
     log: Path
 
+    @property
+    def requests(self) -> list[Received]:
+        """What reached the provider."""
+        return self.simulator.requests
+
+    def last_words(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")[-4000:]
+
 
 @pytest.fixture
 def simulator() -> Iterator[RunningSimulator]:

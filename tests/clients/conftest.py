@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from gatewayd.simulator.usage import PromptCache
-from tests.clients.claude_code import ClaudeCode
+from tests.clients.claude_code import ClaudeCode, settle
+from tests.clients.served import Before, run_before
 from tests.servers import RunningGateway
 from tests.tools import need
 
@@ -23,8 +25,13 @@ def program(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def claude(program: Path, tmp_path: Path, sqlite_gateway: RunningGateway) -> ClaudeCode:
-    sqlite_gateway.simulator.forget()
     return _at_home(program, tmp_path, sqlite_gateway)
+
+
+@pytest.fixture
+def before(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Before:
+    """`async with before(script, timing=…, token=…, **upstream) as run`"""
+    return partial(run_before, program=program, folder=tmp_path, monkeypatch=monkeypatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +55,14 @@ def told_conversation(
 
 
 @pytest.fixture
-def conversation(told_conversation: Conversation, tmp_path: Path) -> Conversation:
+def conversation(told_conversation: Conversation, tmp_path: Path, sqlite_gateway: RunningGateway) -> Conversation:
     """A long conversation that `--continue` takes up again; what is done to it touches no other test."""
+    sqlite_gateway.simulator.forget()
     home = tmp_path / "home"
     shutil.copytree(told_conversation.claude.home, home)
     return replace(told_conversation, claude=replace(told_conversation.claude, home=home))
 
 
 def _at_home(program: Path, folder: Path, gateway: RunningGateway) -> ClaudeCode:
-    for name in ("home", "project"):
-        (folder / name).mkdir()
-    return ClaudeCode(program, folder / "home", folder / "project", gateway)
+    gateway.simulator.forget()
+    return settle(program, folder, gateway)

@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from tests.clients.claude_code import ClaudeCode
+from tests.servers import RunningGateway
 
 pytestmark = pytest.mark.claude
 
@@ -22,7 +23,7 @@ def test_counts_what_it_uses(claude: ClaudeCode) -> None:
 
 
 def test_says_that_the_rate_limit_is_reached(claude: ClaudeCode) -> None:
-    answer = claude.ask("Hello", model="sim-error-429")
+    answer = claude.ask("Hello", model="sim-error-429", CLAUDE_CODE_MAX_RETRIES="1")
     assert answer["is_error"] is True
     assert answer["api_error_status"] == 429
 
@@ -46,17 +47,19 @@ def test_finds_the_models_of_the_gateway(claude: ClaudeCode) -> None:
     assert models == [{"id": "claude-heron", "display_name": "claude-heron"}]
 
 
-def test_an_interrupt_reaches_the_provider_within_a_second(claude: ClaudeCode) -> None:
+def test_an_interrupt_reaches_the_provider_within_a_second(claude: ClaudeCode, sqlite_gateway: RunningGateway) -> None:
     events = ("--output-format", "stream-json", "--verbose", "--include-partial-messages")
     with claude.running("Hello, heron. " * 50, "--tools", "", *events, model="sim-slow") as process:
         assert process.stdout is not None
         assert any('"text_delta"' in line for line in process.stdout), "no answer began"
         process.send_signal(signal.SIGINT)
         (received,) = claude.requests
-        assert claude.gateway.simulator.outcome(received, 1) == "client_gone"
+        assert sqlite_gateway.simulator.outcome(received, 1) == "client_gone"
 
 
-def test_escape_at_a_terminal_reaches_the_provider_within_a_second(claude: ClaudeCode) -> None:
+def test_escape_at_a_terminal_reaches_the_provider_within_a_second(
+    claude: ClaudeCode, sqlite_gateway: RunningGateway
+) -> None:
     small = {"ANTHROPIC_DEFAULT_HAIKU_MODEL": "kimi-k2", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": ""}
     with claude.at_terminal("--tools", "", model="sim-slow", **small) as terminal:
         terminal.type("Of herons,\nplease tell me what you know")
@@ -65,7 +68,7 @@ def test_escape_at_a_terminal_reaches_the_provider_within_a_second(claude: Claud
         terminal.wait_for("You wrote “Of herons,")  # it paints whole lines
         terminal.type("\x1b")
         title, answer = sorted(claude.requests, key=lambda received: len(received.body["messages"][0]["content"]))
-        assert claude.gateway.simulator.outcome(answer, 1) == "client_gone"
+        assert sqlite_gateway.simulator.outcome(answer, 1) == "client_gone"
     assert answer.body["model"] == "sim-slow"
     assert "title" in title.body["messages"][0]["content"]
     assert title.ended == "whole"
