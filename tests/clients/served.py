@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -52,14 +52,15 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A client that has what it needs. ask: its prompt is answered with `WORD`; with as many retries as it likes."""
+    """A client that has what it needs."""
 
     claude: ClaudeCode
     gateway: Watched
 
-    async def ask(self, **env: str) -> dict[str, Any]:
-        retries = {"CLAUDE_CODE_MAX_RETRIES": "10"}
-        return await asyncio.to_thread(self.claude.ask, "Speak.", "--tools", "", **retries | env)
+    async def ask(self, seconds: float = 20, **env: str) -> dict[str, Any]:
+        """What comes of a prompt within that time, with as many retries as the client makes where nobody tells it."""
+        claude = replace(self.claude, seconds=seconds)
+        return await asyncio.to_thread(claude.ask, "Speak.", "--tools", "", **{"CLAUDE_CODE_MAX_RETRIES": "10"} | env)
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -78,7 +77,7 @@ async def test_the_default_heartbeat_outlasts_the_idle_limit(before: Before) -> 
     async def outlast(*said: bytes | dict[str, Any]) -> None:
         limits = {"first_byte": 900, "idle": 900}
         async with before(thinks(IDLE_LIMIT * 1.25, *said), timing=Timing(), timeouts=limits) as run:
-            told = await replace(run, claude=replace(run.claude, seconds=2 * IDLE_LIMIT)).ask()
+            told = await run.ask(2 * IDLE_LIMIT)
             assert told["is_error"] is False, told
             assert told["result"].endswith(WORD), told
             assert [len(run.gateway.knocks), len(run.gateway.requests)] == [1, 1]
