@@ -48,6 +48,13 @@ class RunningSimulator:
     def forget(self) -> None:
         self.app.ctx.requests.clear()
 
+    def outcome(self, received: Received, seconds: float) -> str:
+        """How the exchange ended; `""` where it has not within that time."""
+        deadline = time.monotonic() + seconds
+        while not received.ended and time.monotonic() < deadline:
+            time.sleep(0.01)  # it ends in the loop of another thread
+        return received.ended
+
 
 @dataclass(frozen=True, slots=True)
 class RunningGateway:
@@ -57,6 +64,14 @@ class RunningGateway:
     token: str
     simulator: RunningSimulator
     log: Path
+
+    @property
+    def requests(self) -> list[Received]:
+        """What reached the provider."""
+        return self.simulator.requests
+
+    def last_words(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")[-4000:]
 
 
 @pytest.fixture
@@ -72,17 +87,28 @@ def shared_simulator() -> Iterator[RunningSimulator]:
         yield running
 
 
-@pytest.fixture(scope="session", params=ENGINES)
-def shared_gateway(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_simulator: RunningSimulator
+@pytest.fixture(scope="session")
+def sqlite_gateway(
+    tmp_path_factory: pytest.TempPathFactory, shared_simulator: RunningSimulator
 ) -> Iterator[RunningGateway]:
-    """Once on SQLite and once on PostgreSQL."""
-    env = {}
-    if request.param == "postgresql":
-        cluster: Cluster = request.getfixturevalue("postgresql")
-        env = {"DATABASE_URL": cluster.create_database()}
+    with run_gateway(tmp_path_factory.mktemp("gateway"), shared_simulator) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgresql_gateway(
+    tmp_path_factory: pytest.TempPathFactory, shared_simulator: RunningSimulator, postgresql: Cluster
+) -> Iterator[RunningGateway]:
+    env = {"DATABASE_URL": postgresql.create_database()}
     with run_gateway(tmp_path_factory.mktemp("gateway"), shared_simulator, env) as running:
         yield running
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def shared_gateway(request: pytest.FixtureRequest) -> RunningGateway:
+    """Once on SQLite and once on PostgreSQL."""
+    running: RunningGateway = request.getfixturevalue(f"{request.param}_gateway")
+    return running
 
 
 @pytest.fixture
@@ -186,7 +212,8 @@ def run_server(
 
 
 _DEMO_MODELS = (
-    '[{name: kimi-k2, upstream_model: sim-fast}, {name: "sim-*"}, {name: "claude-*", upstream_model: sim-fast}]'
+    "[{name: kimi-k2, upstream_model: sim-fast}, {name: claude-heron, upstream_model: sim-fast}, "
+    '{name: "sim-*"}, {name: "claude-*", upstream_model: sim-fast}]'
 )
 
 

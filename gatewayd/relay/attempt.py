@@ -128,7 +128,8 @@ class Attempt:
     async def _refusal(self, call: Call) -> ApiError:
         if call.status < 400:
             return UpstreamFailed(
-                f"the provider answered with a redirect (status {call.status}), which is not followed"
+                f"the provider answered with a redirect (status {call.status}), which is not followed",
+                should_retry=False,
             )
         told = await call.read_error()
         return _told_error(self.target, self._estimate, self._told, call.status, told, call.header("retry-after"))

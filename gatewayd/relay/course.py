@@ -33,6 +33,7 @@ from gatewayd.relay.attempt import Attempt, Target
 from gatewayd.relay.breaker import Breakers
 from gatewayd.relay.estimates import Estimates
 from gatewayd.relay.learned import Learned
+from gatewayd.relay.limits import MAX_RETRY_SECONDS
 from gatewayd.upstream import Upstreams
 
 MAX_CHANGES = 3  # of the dialect, for one request
@@ -131,7 +132,7 @@ class Course:
         return f"{gateway.id} {gateway.gateway.upstream.base_url}"
 
     def _pass_breaker(self) -> None:
-        wait = math.ceil(self._means.breakers.wait(self._upstream))
+        wait = min(MAX_RETRY_SECONDS, math.ceil(self._means.breakers.wait(self._upstream)))
         if wait:
             raise Overloaded("the provider has failed again and again and is left alone for a while", retry_after=wait)
 

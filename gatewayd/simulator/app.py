@@ -21,7 +21,8 @@ from sanic.exceptions import SanicException
 from gatewayd.simulator.behaviours import BEHAVIOURS, Behaviour, behaviour_for
 from gatewayd.simulator.checks import check_request
 from gatewayd.simulator.habits import check_habits
-from gatewayd.simulator.refusals import Refused, overflow, overflow_of_both, refusal_for
+from gatewayd.simulator.overflows import overflow
+from gatewayd.simulator.refusals import Refused, refusal_for
 from gatewayd.simulator.script import plan
 from gatewayd.simulator.usage import PromptCache, measure_answer
 from gatewayd.simulator.wire import Reply, build_completion, build_events, build_reply
@@ -131,13 +132,15 @@ def _reply(state: State, body: dict[str, Any], behaviour: Behaviour) -> Reply:
         raise refusal_for(behaviour.error, body["model"])
     check_habits(body, behaviour.refuses)
     tokens, cached = state.cache.measure(body)
-    if behaviour.window and tokens > behaviour.window:
-        raise overflow(behaviour.window, tokens, behaviour.provider)
-    output = body.get("max_completion_tokens") or body.get("max_tokens") or 0
-    if behaviour.total and tokens + output > behaviour.total:
-        raise overflow_of_both(behaviour.total, tokens, output)
+    _check_window(behaviour, tokens, body)
     answer = plan(body, behaviour)
     return build_reply(body, answer, measure_answer(tokens, cached, answer))
+
+
+def _check_window(behaviour: Behaviour, tokens: int, body: dict[str, Any]) -> None:
+    output = int(body.get("max_completion_tokens") or body.get("max_tokens") or 0) if behaviour.shared else 0
+    if behaviour.window and tokens + output > behaviour.window:
+        raise overflow(behaviour.provider, window=behaviour.window, prompt=tokens, output=output)
 
 
 async def _send(request: SimulatorRequest, reply: Reply, behaviour: Behaviour, body: dict[str, Any]) -> None:

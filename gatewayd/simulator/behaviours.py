@@ -9,14 +9,15 @@ import re
 from dataclasses import dataclass
 
 from gatewayd.simulator.habits import HABITS
+from gatewayd.simulator.overflows import PROVIDERS, SHARING
 
 DEFAULT_WINDOW = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """error: the HTTP status of every answer; window: prompt tokens beyond which the context overflows, told in the
-    words of `provider`; total: tokens of prompt and answer together; refuses: habits that are refused."""
+    """error: the HTTP status of every answer; window: tokens beyond which the context overflows; provider: whose words
+    tell it; shared: the tokens asked for the answer count as well; refuses: habits that are refused."""
 
     slow: bool = False
     think: bool = False
@@ -26,7 +27,7 @@ class Behaviour:
     error: int | None = None
     window: int | None = None
     provider: str = "openai"
-    total: int | None = None
+    shared: bool = False
     refuses: tuple[str, ...] = ()
 
 
@@ -43,16 +44,17 @@ BEHAVIOURS: dict[str, Behaviour] = {
 
 
 def behaviour_for(model: str) -> Behaviour:
-    """The behaviour of a model name. `sim-error-<status>`, `sim-overflow-[<provider>-]<tokens>` and
-    `sim-total-<tokens>` carry a number of their own, `sim-refuses-<habit>[+<habit>…]` the names of habits."""
+    """The behaviour of a model name. With a number of their own come `sim-error-<status>` and, where the context
+    overflows, `sim-overflow-<tokens>` and `sim-overflow-<provider>-<tokens>`; `sim-shared-<provider>-<tokens>` counts
+    the tokens asked for the answer as well; `sim-refuses-<habit>[+<habit>…]` names habits."""
     if known := BEHAVIOURS.get(model):
         return known
     if match := re.fullmatch(r"sim-error-([45]\d\d)", model):
         return Behaviour(error=int(match[1]))
-    if match := re.fullmatch(r"sim-overflow-(?:([a-z]+)-)?(\d{1,7})", model):
+    if match := re.fullmatch(rf"sim-overflow-(?:({'|'.join(PROVIDERS)})-)?(\d{{1,7}})", model):
         return Behaviour(window=int(match[2]), provider=match[1] or "openai")
-    if match := re.fullmatch(r"sim-total-(\d{1,7})", model):
-        return Behaviour(total=int(match[1]))
+    if match := re.fullmatch(rf"sim-shared-({'|'.join(SHARING)})-(\d{{1,7}})", model):
+        return Behaviour(window=int(match[2]), provider=match[1], shared=True)
     if match := re.fullmatch(r"sim-refuses-([a-z_+]+)", model):
         return Behaviour(refuses=tuple(habit for habit in match[1].split("+") if habit in HABITS))
     return BEHAVIOURS["sim-fast"]

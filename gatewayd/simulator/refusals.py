@@ -36,7 +36,7 @@ class Refused(Exception):
         status: int = 400,
         kind: str = "invalid_request_error",
         param: str | None = None,
-        code: str | None = None,
+        code: str | int | None = None,
         told: Any = None,
     ) -> None:
         super().__init__(message)
@@ -61,39 +61,3 @@ def refusal_for(status: int, model: str) -> Refused:
     """The usual error of a status, as OpenAI words it."""
     kind, code, message = _KINDS.get(status, _SERVER_ERROR)
     return Refused(message.format(model=model), status=status, kind=kind, code=code)
-
-
-# How providers word it; `over` is by how much.
-_OVERFLOWS = {
-    "openai": (
-        "This model's maximum context length is {window} tokens. However, your messages resulted in {tokens} tokens. "
-        "Please reduce the length of the messages."
-    ),
-    "deepseek": (
-        "This model's maximum context length is {window} tokens. However, you requested {tokens} tokens "
-        "({tokens} in the messages, 0 in the completion). Please reduce the length of the messages or completion."
-    ),
-    "openrouter": (
-        "This endpoint's maximum context length is {window} tokens. However, you requested about {tokens} tokens "
-        "({tokens} of text input). Please reduce the length of either one, or use the context-compression plugin."
-    ),
-    "llamacpp": ("request ({tokens} tokens) exceeds the available context size ({window} tokens), try increasing it"),
-    "ollama": "prompt too long; exceeded max context length by {over} tokens",
-    "perplexity": "The total length of all messages is too long.",
-}
-
-
-def overflow(window: int, tokens: int, provider: str = "openai") -> Refused:
-    """The context window of `window` tokens does not hold a prompt of `tokens`, in a provider's words."""
-    words = _OVERFLOWS.get(provider, _OVERFLOWS["openai"])
-    message = words.format(window=window, tokens=tokens, over=tokens - window)
-    code = "context_length_exceeded" if provider == "openai" else None
-    return Refused(message, param="messages", code=code)
-
-
-def overflow_of_both(total: int, tokens: int, output: int) -> Refused:
-    """Prompt and answer together do not fit, as vLLM words it."""
-    return Refused(
-        f"This model's maximum context length is {total} tokens. However, you requested {tokens + output} tokens "
-        f"({tokens} in the messages, {output} in the completion). Please reduce the length of either one."
-    )

@@ -119,7 +119,8 @@ def _number(schema: dict[str, Any], kind: str) -> int | float:
     high = min(high, below - step) if isinstance(below, int | float) else high
     value = min(max(1, low), high)
     if kind == "integer" or "multipleOf" in schema:
-        value = math.ceil(value / step) * step if value == low or value == 1 else math.floor(value / step) * step
+        value = math.ceil(value / step) * step
+        value = value if value <= high else math.floor(high / step) * step
     return int(value) if kind == "integer" else value
 
 

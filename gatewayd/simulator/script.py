@@ -1,7 +1,8 @@
 """The simulated model's mind: a checked request in, the planned answer out. Pure and deterministic.
 
-On a first real prompt it calls a fitting tool if one is offered; when results come back it answers about them; what
-asks for JSON, a title or a summary gets that, shortly. Everything else is answered in a sentence or two.
+What asks for JSON, a title or a summary gets that, shortly. Calls that a prompt spells out are made; on any other first
+prompt it calls a fitting tool if one is offered; when results come back it answers about them. Everything else is
+answered in a sentence or two.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any
 import orjson
 
 from gatewayd.simulator.behaviours import Behaviour
+from gatewayd.simulator.orders import due_wishes
 from gatewayd.simulator.samples import sample
-from gatewayd.simulator.tools import Wish, choose_edit, choose_wishes
+from gatewayd.simulator.tools import Wish, choose_wishes
 from gatewayd.simulator.turn import Turn, first_prompt, read_turn
 
 CHARACTERS_PER_TOKEN = 4
@@ -23,7 +25,7 @@ _MAX_QUOTED = 4_000
 _SUMMARY_REQUEST = re.compile(
     r"\b(summar(y|ise|ize) (of )?(the|this|our) conversation|create a detailed summary)", re.IGNORECASE
 )
-_TITLE_REQUEST = re.compile(r"\btitle\b", re.IGNORECASE)
+_TITLE_REQUEST = re.compile(r"\b(write|generate|create|give|suggest)\b[^.\n]{0,60}\btitle\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,13 @@ def _plan_turn(body: dict[str, Any], turn: Turn, behaviour: Behaviour) -> Answer
         return Answer(text=_summary(body["messages"]))
     if "tools" not in body and _TITLE_REQUEST.search(turn.system):
         return Answer(text=_title_answer(turn))
+    if orders := due_wishes(body):
+        return _calls(body, orders, behaviour)
     forced = body.get("tool_choice", "auto") not in ("auto", "none", None)
-    if edit := choose_edit(turn, body):
-        return _calls(body, [edit], behaviour)
     if turn.results and not forced:
         return Answer(text=_about_results(turn))
+    if turn.notice and not turn.first and not forced:
+        return Answer(text=f"It was told:\n\n{_quote(turn.notice)}")
     wanted_now = forced or turn.first or turn.paths
     if wanted_now and (wishes := choose_wishes(turn, body, 2 if behaviour.parallel else 1)):
         return _calls(body, wishes, behaviour)
@@ -84,10 +88,15 @@ def _calls(body: dict[str, Any], wishes: list[Wish], behaviour: Behaviour) -> An
 
 
 def _about_results(turn: Turn) -> str:
-    said = [result if len(result) <= _MAX_QUOTED else result[:_MAX_QUOTED] + " …" for result in turn.results]
+    said = [_quote(result) for result in turn.results]
+    words = f"\n\nWith it came these words:\n\n{_quote(turn.attached)}" if turn.attached else ""
     images = f"\n\nWith it came {turn.images} image(s)." if turn.images else ""
     opening = "The tool returned:" if len(said) == 1 else f"The {len(said)} tools returned:"
-    return f"{opening}\n\n" + "\n\n".join(said) + images + "\n\nThat answers the question."
+    return f"{opening}\n\n" + "\n\n".join(said) + words + images + "\n\nThat answers the question."
+
+
+def _quote(text: str) -> str:
+    return text if len(text) <= _MAX_QUOTED else text[:_MAX_QUOTED] + " …"
 
 
 def _about_prompt(turn: Turn, model: str) -> str:

@@ -1,8 +1,8 @@
 """Which of the offered tools fits a prompt, and the arguments that its schema asks for. Pure.
 
-Order of fit: the tool that `tool_choice` names; one that the prompt calls by its long name; a command in backticks; a
-search of the web; a file tool for a path that the prompt names; a tool whose name the prompt speaks of; a tool that
-takes the answer itself; a tool that lists a folder. Under `required` there is always one: the first.
+Order of fit: the tool that `tool_choice` names; a command in backticks; a file tool for a path that the prompt names; a
+tool whose name the prompt speaks of; a tool that takes the answer itself; a tool that lists a folder. Under `required`
+there is always one: the first.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ _READERS = ("read", "read_file", "view", "view_file", "open_file", "cat", "get_f
 _WRITERS = ("write", "write_file", "create_file")
 _SHELLS = ("bash", "shell", "run_command", "execute_command", "terminal")
 _LISTERS = ("ls", "list", "list_files", "list_folder", "list_directory", "list_dir", "glob", *_SHELLS)
-_SEARCHERS = ("web_search", "search_web")
 _ANSWERERS = ("structured_output",)
-_LONG_NAME = 30  # characters that no word of a prompt has by chance
 _COMMAND_FIELDS = ("command", "cmd", "script")
 _PATH_FIELDS = ("file_path", "path", "filename", "filepath", "file")
 _FOLDER_FIELDS = ("path", "directory", "dir", "folder")
@@ -41,9 +39,14 @@ class Wish:
     arguments: dict[str, Any]
 
 
+def offered_tools(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The schemas of a request's tools, by name."""
+    return {tool["function"]["name"]: tool["function"].get("parameters", {}) for tool in body.get("tools") or ()}
+
+
 def choose_wishes(turn: Turn, body: Mapping[str, Any], count: int) -> list[Wish]:
     """At most `count` calls for the turn; none where the tools, or `tool_choice`, do not allow or fit one."""
-    tools = {tool["function"]["name"]: tool["function"].get("parameters", {}) for tool in body.get("tools") or ()}
+    tools = offered_tools(body)
     choice = body.get("tool_choice", "auto")
     if not tools or choice == "none":
         return []
@@ -57,31 +60,12 @@ def choose_wishes(turn: Turn, body: Mapping[str, Any], count: int) -> list[Wish]
     return [wishes[index % len(wishes)] for index in range(count)] if wishes else []
 
 
-_EDIT = re.compile(r"edit (\S+): replace [\"“]([^\"”]+)[\"”] (?:with|by) [\"“]([^\"”]+)[\"”]", re.IGNORECASE)
-
-
-def choose_edit(turn: Turn, body: Mapping[str, Any]) -> Wish | None:
-    """For `Edit PATH: replace "a" with "b"`: the edit, once the file has been read."""
-    wanted = _EDIT.search(turn.prompt)
-    editor = next((t["function"] for t in body.get("tools") or () if _plain(t["function"]["name"]) == "edit"), None)
-    called = {call["function"]["name"] for m in body["messages"] for call in m.get("tool_calls") or ()}
-    if not wanted or not editor or not turn.results or editor["name"] in called:
-        return None
-    hints = dict.fromkeys(_PATH_FIELDS, turn.paths[0]) | {"old_string": wanted[2], "new_string": wanted[3]}
-    return _fill(editor["name"], editor.get("parameters", {}), turn, hints)
-
-
 def _fitting(turn: Turn, tools: dict[str, Any]) -> list[Wish]:
     by_name = {_plain(name): name for name in reversed(tools)}
 
     def pick(names: tuple[str, ...]) -> str | None:
         return next((by_name[name] for name in names if name in by_name), None)
 
-    if named := _called_by_name(turn.prompt, tools):
-        return [_fill(named, tools[named], turn, {})]
-    searcher = pick(_SEARCHERS)
-    if searcher and "search the web" in turn.prompt.lower():
-        return [_fill(searcher, tools[searcher], turn, {})]
     shell = pick(_SHELLS)
     command = re.search(r"\brun:?\s+`([^`\n]+)`", turn.prompt, re.IGNORECASE)
     if shell and command:
@@ -112,12 +96,6 @@ def _file_wishes(
         commands = [shlex.join(["cat", path]) for path in turn.paths]
         return [_fill(shell, tools[shell], turn, dict.fromkeys(_COMMAND_FIELDS, command)) for command in commands]
     return []
-
-
-def _called_by_name(prompt: str, tools: dict[str, Any]) -> str | None:
-    """By its beginning: a gateway may have shortened the name that the person knows."""
-    words = [word[:_LONG_NAME] for word in re.findall(r"[\w-]{30,}", prompt)]
-    return next((name for name in tools if name[:_LONG_NAME] in words), None)
 
 
 def _spoken_of(prompt: str, tools: dict[str, Any]) -> str | None:

@@ -114,6 +114,7 @@ async def test_what_is_no_answer_is_a_502(serving, answer: bytes, says: str, str
         assert response.json()["error"]["type"] == "api_error"
         assert says in response.json()["error"]["message"]
         assert "<" not in response.json()["error"]["message"]
+        assert response.headers.get("x-should-retry") == ("false" if says == "redirect" else None)
         assert len(served.records) == 1
 
 

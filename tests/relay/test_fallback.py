@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from gatewayd.gateways import Gateway, Snapshot
-from gatewayd.relay.breaker import FAILURES
+from gatewayd.relay.breaker import FAILURES, LONGEST
 from tests.relay.conftest import Served, active, events, serve
 from tests.relay.provider import Exchange, Provider, Script, completion
 
@@ -152,6 +152,13 @@ async def test_a_provider_that_fails_again_and_again_is_left_alone() -> None:
         assert response.status_code == 529
         assert 1 <= int(response.headers["retry-after"]) <= 60
         assert len(served.provider.exchanges) == FAILURES
+
+
+async def test_nobody_is_told_to_wait_longer_than_claude_code_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serve(well) as served:
+        monkeypatch.setattr(served.app.ctx.relay.means.breakers, "wait", lambda _upstream: LONGEST)
+        response = await served.post()
+        assert (response.status_code, response.headers["retry-after"]) == (529, "60")
 
 
 async def test_with_a_fallback_the_failing_provider_is_passed_over() -> None:

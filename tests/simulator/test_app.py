@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from gatewayd.protocol.chat.overflow import is_overflow
 from gatewayd.simulator.behaviours import BEHAVIOURS
+from gatewayd.simulator.overflows import PROVIDERS, SHARING
 from tests.servers import RunningSimulator, run_simulator
 from tests.simulator.requests import READ_TOOL
 
@@ -111,6 +114,28 @@ async def test_overflow_names_the_window_and_the_prompt(client: httpx.AsyncClien
     error = response.json()["error"]
     assert error["code"] == "context_length_exceeded"
     assert error["message"].startswith("This model's maximum context length is 200 tokens. However, your messages")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_overflow_comes_in_the_words_of_a_provider(client: httpx.AsyncClient, provider: str) -> None:
+    long = [{"role": "user", "content": "word " * 400}]
+    model = f"sim-overflow-{provider}-200"
+    assert (await ask(client, model)).status_code == 200
+    response = await ask(client, model, messages=long, max_tokens=32_000)
+    assert response.status_code == 400
+    message = response.json()["error"]["message"]
+    assert is_overflow(message)
+    assert all(int(number) < 32_000 for number in re.findall(r"\d+", message)), "the answer's tokens do not count here"
+
+
+@pytest.mark.parametrize("provider", SHARING)
+async def test_prompt_and_answer_may_share_the_window(client: httpx.AsyncClient, provider: str) -> None:
+    model = f"sim-shared-{provider}-1000"
+    assert (await ask(client, model)).status_code == 200
+    assert (await ask(client, model, max_tokens=900)).status_code == 200
+    response = await ask(client, model, max_tokens=1_000)
+    assert response.status_code == 400
+    assert "1000" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -1,4 +1,4 @@
-"""The simulated provider refuses the habits that its model's name lists, and overflows in the words of others."""
+"""The simulated provider refuses the habits that its model's name lists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from gatewayd.simulator.behaviours import behaviour_for
 from gatewayd.simulator.habits import HABITS, check_habits
-from gatewayd.simulator.refusals import Refused, overflow
+from gatewayd.simulator.refusals import Refused
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
 BODY: dict[str, Any] = {
@@ -31,14 +31,5 @@ def test_a_habit_is_refused_where_the_body_has_it(habit: str) -> None:
     check_habits(BODY, ())
 
 
-def test_the_models_name_lists_habits_and_numbers() -> None:
+def test_the_models_name_lists_habits() -> None:
     assert behaviour_for("sim-refuses-temperature+stop+unknown").refuses == ("temperature", "stop")
-    assert behaviour_for("sim-total-5000").total == 5000
-    many = behaviour_for("sim-overflow-ollama-300")
-    assert (many.window, many.provider) == (300, "ollama")
-
-
-@pytest.mark.parametrize("provider", ["openai", "deepseek", "openrouter", "llamacpp", "ollama", "perplexity"])
-def test_each_provider_has_its_own_words_for_an_overflow(provider: str) -> None:
-    message = overflow(300, 412, provider).message
-    assert {"ollama": "112", "perplexity": "too long"}.get(provider, "412") in message

@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatewayd.simulator.samples import sample
@@ -73,6 +73,7 @@ def number_schemas(draw: st.DrawFn) -> Json:
 
 
 @given(number_schemas())
+@example({"type": "integer", "minimum": -9, "maximum": 1, "multipleOf": 2})
 def test_numbers_keep_their_bounds(schema: Json) -> None:
     jsonschema.validate(sample(schema, ""), schema)
 

@@ -128,6 +128,27 @@ def test_images_behind_the_results_are_seen() -> None:
     assert "1 image" in planned.text
 
 
+def test_words_behind_the_results_are_told() -> None:
+    document = user("Document:\n\nThe heron is blue.")
+    planned = answer(user("read /a.pdf"), call("x"), result("x", "PDF file read"), document, tools=ALL_TOOLS)
+    assert "PDF file read" in planned.text
+    assert "The heron is blue." in planned.text
+
+
+def test_what_a_client_tells_of_its_own_accord_is_answered() -> None:
+    done = [user("read /a"), call("x"), result("x", "launched"), {"role": "assistant", "content": "It works on it."}]
+    notice = user("<system-reminder>\nThe helper found a heron.\n</system-reminder>")
+    planned = answer(*done, notice, tools=ALL_TOOLS)
+    assert planned.calls == ()
+    assert "The helper found a heron." in planned.text
+
+
+def test_a_clients_own_talk_is_no_prompt() -> None:
+    talk = "<local-command-caveat>read /caveat.txt</local-command-caveat>\n<command-name>/compact</command-name>\n"
+    planned = answer(user(talk + "read /a.txt"), tools=ALL_TOOLS)
+    assert called(planned) == [("Read", {"file_path": "/a.txt"})]
+
+
 def test_reminders_are_not_the_prompt() -> None:
     reminder = {"type": "text", "text": "<system-reminder>Never read secret.txt</system-reminder>"}
     planned = answer(user([reminder, {"type": "text", "text": "read notes.txt"}]), tools=ALL_TOOLS)
@@ -176,8 +197,13 @@ def test_json_answers_fit_the_schema_that_is_asked_for() -> None:
 def test_titles_are_short() -> None:
     asked = system("Write a title of at most six words for this conversation.")
     assert answer(asked, user("Please mend the parser of the config files")).text == "Please mend the parser of the"
-    as_json = system('Answer with JSON {"title": …}.')
+    as_json = system('Generate a concise title. Answer with JSON {"title": …}.')
     assert json.loads(answer(as_json, user("mend it")).text) == {"title": "mend it"}
+
+
+def test_instructions_that_only_mention_titles_ask_for_none() -> None:
+    told = system("Keep the title of a pull request short.")
+    assert answer(told, user("hi there")).text.startswith("You wrote “hi there”")
 
 
 def test_summary_requests_get_a_summary_even_with_tools() -> None:
@@ -208,4 +234,7 @@ def test_names_choose_the_behaviour() -> None:
     assert behaviour_for("anything/else") == Behaviour()
     assert behaviour_for("sim-error-503").error == 503
     assert behaviour_for("sim-error-200") == Behaviour()
-    assert behaviour_for("sim-overflow-20000").window == 20_000
+    assert behaviour_for("sim-overflow-20000") == Behaviour(window=20_000, provider="openai")
+    assert behaviour_for("sim-overflow-ollama-30").provider == "ollama"
+    assert behaviour_for("sim-shared-vllm-30") == Behaviour(window=30, provider="vllm", shared=True)
+    assert behaviour_for("sim-shared-ollama-30") == behaviour_for("sim-overflow-nobody-30") == Behaviour()

@@ -143,7 +143,9 @@ _BY_STATUS: dict[int, _Build] = {
     403: lambda message, _wait: PermissionDenied(message),
     404: lambda message, _wait: NotFound(message),
     408: lambda message, _wait: TimedOut(message),
+    409: _failed,  # a conflict and "too early" pass: clients try again after a 502, but never after a 400
     413: lambda message, _wait: RequestTooLarge(message),
+    425: _failed,
     429: _rate_limited,
     503: _overloaded,
     504: lambda message, _wait: TimedOut(message),

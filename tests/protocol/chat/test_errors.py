@@ -80,8 +80,9 @@ def test_openrouters_reason_is_told_and_its_account_is_not(raw: str | None, mess
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, errors.InvalidRequest), (405, errors.InvalidRequest), (409, errors.InvalidRequest),
+        (400, errors.InvalidRequest), (405, errors.InvalidRequest), (409, errors.UpstreamFailed),
         (415, errors.InvalidRequest), (422, errors.InvalidRequest), (424, errors.InvalidRequest),
+        (425, errors.UpstreamFailed),
         (402, errors.BillingFailed), (403, errors.PermissionDenied), (404, errors.NotFound), (408, errors.TimedOut),
         (413, errors.RequestTooLarge), (429, errors.RateLimited), (500, errors.UpstreamFailed),
         (501, errors.UpstreamFailed), (502, errors.UpstreamFailed), (503, errors.Overloaded), (504, errors.TimedOut),
