@@ -13,7 +13,7 @@ from gatewayd.api.body import read_body
 from gatewayd.api.context import ApiRequest, new_record
 from gatewayd.errors import NotFound, RateLimited
 from gatewayd.protocol.anthropic import parse_request
-from gatewayd.protocol.tokens import measure_request
+from gatewayd.protocol.tokens import read_features
 from gatewayd.relay import Record
 from gatewayd.relay.limits import Admission
 
@@ -71,7 +71,7 @@ async def count_tokens(request: ApiRequest, gateway_id: str) -> HTTPResponse:
     if route is None:
         raise NotFound(f"model: {payload['model']}")
     upstream_model = route.upstream_model or payload["model"]
-    tokens = request.app.ctx.relay.means.estimates.estimate(gateway_id, upstream_model, measure_request(payload))
+    tokens = request.app.ctx.relay.means.estimates.estimate(gateway_id, upstream_model, read_features(payload))
     body = orjson.dumps({"input_tokens": tokens})
     return HTTPResponse(body, content_type="application/json")
 

@@ -1,127 +1,172 @@
-"""How many input tokens a request has, roughly and fast: a structural estimate, in parts that `estimator` weighs by
-what a provider reports.
+"""What a request is made of, as far as its input tokens go: its features, fast.
 
-Text is counted by runs of one class of characters (words, numbers, punctuation, …), which is what tokenizers cut it
-into. The weights are a fit over tokenizers of four model families on prose, code and JSON. Of long texts a spread
-sample is counted, so that the cost is bounded.
+Each feature is a number of tokens, as an average tokenizer would cut one kind of content, so their sum is the estimate
+for a model that nobody has learned anything about; `estimator` weighs them. Text is counted by runs of one class of
+characters (words, numbers, marks, …), which is what tokenizers cut it into. The weights are a fit over tokenizers of
+several model families on prose, code, JSON, logs, Chinese and Japanese. Of long requests a sample is counted that is
+spread evenly, so that the cost is bounded; up to SAMPLE bytes everything is.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import orjson
 
 from gatewayd.protocol.media import image_size
 
-_SAMPLE = 32 * 1024
-_SLICE = 512
+SAMPLE = 32 * 1024
+_SLICE = 128  # short slices: neighbouring text is alike
 
+_PREAMBLE = 12
 _MESSAGE = 4  # what chat templates put around a message
 _CALL = 9
+_RESULT = 4
 _TOOL = 8
-_TOOLS = 120  # the instructions that templates add when there are tools
-_IMAGE = 1100
+_TOOL_RULES = 60  # the instructions that templates add when there are tools
+_IMAGE = 85
+_PIXELS_PER_TOKEN = 750
+_MAX_AREA = 1500
+_UNKNOWN_AREA = 1000
 _PDF_PAGE = 1500
 _PDF_PAGE_BYTES = 50_000
+_UNKNOWN_PDF_PAGES = 10
 
 
-# What the numbers of a measure stand for, in order; each is the tokens that this part of the request has by itself.
-PARTS = (
-    "structure", "media", "words", "letters", "camel_case", "numbers", "digits", "marks", "mark_characters", "blanks",
-    "ideographs", "kana", "other_letters",
-)  # fmt: skip
+class Features(NamedTuple):
+    """Tokens by kind of content, each >= 0.
 
-Measure = tuple[float, ...]
+    words, joints (inside of identifiers), numbers, marks, blanks, han, kana, others   the text of the conversation
+    thinking                 earlier thinking: some providers see it, others do not
+    tools, tool_rules        definitions of tools, and the instructions for using any
+    messages, calls          what is put around them
+    areas, images            images by size and by number
+    pages                    of PDF documents
+    preamble                 what comes with every request
+    """
+
+    words: float
+    joints: float
+    numbers: float
+    marks: float
+    blanks: float
+    han: float
+    kana: float
+    others: float
+    thinking: float
+    tools: float
+    tool_rules: float
+    messages: float
+    calls: float
+    areas: float
+    images: float
+    pages: float
+    preamble: float
 
 
-def measure_request(request: dict[str, Any]) -> Measure:
-    """The tokens of a parsed request by PARTS, with the weights that fit all model families about equally badly."""
-    found = _Found([], [])
-    structure = _gather_system(request, found) + _gather_tools(request, found)
+def read_features(request: dict[str, Any]) -> Features:
+    """Of a parsed request."""
+    found = _Found()
+    _add_tools(request, found)
+    if request.get("system"):
+        found.messages += 1
+        _add(request["system"], found)
     for message in request.get("messages") or ():
-        structure += _MESSAGE + _gather(message.get("content"), found)
-    return (float(structure), float(sum(found.media)), *_text_tokens(found.texts))
+        found.messages += 1
+        _add(message.get("content"), found)
+    texts, thinking, tools = (b"\n".join(zone) for zone in (found.texts, found.thinking, found.tools))
+    step = max(_SLICE, (len(texts) + len(thinking) + len(tools)) * _SLICE // SAMPLE)
+    return Features(
+        *_weigh(texts, step),
+        thinking=sum(_weigh(thinking, step)),
+        tools=sum(_weigh(tools, step)) + _TOOL * found.tool_count,
+        tool_rules=_TOOL_RULES if found.tool_count else 0,
+        messages=_MESSAGE * found.messages,
+        calls=_CALL * found.calls + _RESULT * found.results,
+        areas=found.area,
+        images=_IMAGE * found.images,
+        pages=_PDF_PAGE * found.pages,
+        preamble=_PREAMBLE,
+    )
 
 
 def estimate_tokens(request: dict[str, Any]) -> int:
-    """Tokens of a parsed request, at least 1, while nothing is known of the model."""
-    return max(1, round(sum(measure_request(request))))
-
-
-class _Found(NamedTuple):
-    """What a walk gathers: texts, and the tokens of images and documents."""
-
-    texts: list[str | bytes]
-    media: list[int]
+    """Tokens of a parsed request, at least 1, for a model of which nothing is known."""
+    return max(1, round(sum(read_features(request))))
 
 
 # --- structure -------------------------------------------------------------------------------------------------------
 
 
-def _gather_system(request: dict[str, Any], found: _Found) -> int:
-    return _MESSAGE + _gather(request.get("system"), found) if request.get("system") else 0
+class _Found:
+    """Texts by zone, and how many there are of what is no text."""
+
+    __slots__ = ("area", "calls", "images", "messages", "pages", "results", "texts", "thinking", "tool_count", "tools")
+
+    def __init__(self) -> None:
+        self.texts: list[bytes] = []
+        self.thinking: list[bytes] = []
+        self.tools: list[bytes] = []
+        self.tool_count = self.messages = self.calls = self.results = self.images = self.pages = 0
+        self.area = 0.0
 
 
-def _gather_tools(request: dict[str, Any], found: _Found) -> int:
-    tools = [tool for tool in request.get("tools") or () if tool.get("input_schema") is not None]
-    for tool in tools:
-        found.texts.append(tool.get("name") or "")
-        found.texts.append(tool.get("description") or "")
-        found.texts.append(orjson.dumps(tool["input_schema"]))
-    return _TOOLS + _TOOL * len(tools) if tools else 0
+def _add_tools(request: dict[str, Any], found: _Found) -> None:
+    for tool in request.get("tools") or ():
+        if tool.get("input_schema") is not None:
+            found.tool_count += 1
+            found.tools.append(tool["name"].encode())
+            found.tools.append((tool.get("description") or "").encode())
+            found.tools.append(orjson.dumps(tool["input_schema"]))
 
 
-def _gather(content: Any, found: _Found) -> int:
-    """Adds the texts of a message's or a block's content to `texts`; gives the tokens of what is no text."""
+def _add(content: Any, found: _Found) -> None:
+    """Adds the content of a message or of a block."""
     if isinstance(content, str):
-        found.texts.append(content)
-        return 0
-    return sum(_gather_block(block, found) for block in content or ())
+        found.texts.append(content.encode())
+        return
+    for block in content or ():
+        _add_block(block, found)
 
 
-def _gather_block(block: dict[str, Any], found: _Found) -> int:
+def _add_block(block: dict[str, Any], found: _Found) -> None:
     kind = block["type"]
     if kind == "text":
-        found.texts.append(block["text"])
-        return 0
-    if kind == "thinking":
-        found.texts.append(block["thinking"])
-        return 0
-    if kind == "tool_use":
-        found.texts.append(block["name"])
+        found.texts.append(block["text"].encode())
+    elif kind == "thinking":
+        found.thinking.append(block["thinking"].encode())
+    elif kind == "tool_use":
+        found.calls += 1
+        found.texts.append(block["name"].encode())
         found.texts.append(orjson.dumps(block["input"]))
-        return _CALL
-    if kind == "tool_result":
-        return _MESSAGE + _gather(block.get("content"), found)
-    if kind == "image":
-        found.media.append(_image_tokens(block["source"]))
-        return 0
-    if kind == "document":
-        return _document_tokens(block, found)
-    if kind == "search_result":
-        return _gather(block["content"], found)
-    return 0
+    elif kind == "tool_result":
+        found.results += 1
+        _add(block.get("content"), found)
+    elif kind == "image":
+        found.images += 1
+        found.area += _area(block["source"])
+    elif kind == "document":
+        _add_document(block, found)
+    elif kind == "search_result":
+        _add(block["content"], found)
 
 
-def _image_tokens(source: dict[str, Any]) -> int:
+def _area(source: dict[str, Any]) -> float:
     size = image_size(source["data"]) if source["type"] == "base64" else None
-    return min(1600, max(70, size[0] * size[1] // 750)) if size else _IMAGE
+    return min(size[0] * size[1] / _PIXELS_PER_TOKEN, _MAX_AREA) if size else _UNKNOWN_AREA
 
 
-def _document_tokens(block: dict[str, Any], found: _Found) -> int:
+def _add_document(block: dict[str, Any], found: _Found) -> None:
     source = block["source"]
-    found.texts.append(block.get("title") or "")
+    found.texts.append((block.get("title") or "").encode())
     if source["type"] == "text":
-        found.texts.append(source["data"])
-        return 0
-    if source["type"] == "content":
-        return _gather(source["content"], found)
-    found.media.append(_PDF_PAGE * (_pdf_pages(source["data"]) if source["type"] == "base64" else 10))
-    return 0
+        found.texts.append(source["data"].encode())
+    elif source["type"] == "content":
+        _add(source["content"], found)
+    else:
+        found.pages += _pdf_pages(source["data"]) if source["type"] == "base64" else _UNKNOWN_PDF_PAGES
 
 
 def _pdf_pages(data: str) -> int:
@@ -139,9 +184,9 @@ def _pdf_pages(data: str) -> int:
 
 
 def _classes() -> bytes:
-    """A translation of bytes to classes: a A letters, 0 digits, blank, n line ends, . punctuation, and of characters
-    beyond ASCII the first byte, o where UTF-8 takes two bytes, j kana and their punctuation, k the rest; c all further
-    bytes."""
+    """A translation of bytes to classes: a A letters, 0 digits, blank, n line ends, . marks; first bytes of the UTF-8
+    of: h Chinese characters, j kana and full-width forms, k other three-byte, o two-byte and e four-byte characters;
+    c their further bytes."""
     table = bytearray(b"." * 256)
     for code in range(128):
         char = chr(code)
@@ -151,8 +196,15 @@ def _classes() -> bytes:
             table[code] = ord("0")
         elif char.isspace():
             table[code] = ord("n" if char in "\r\n" else " ")
-    for code in range(128, 256):
-        table[code] = ord("c" if code < 192 else "o" if code < 224 else "j" if code == 0xE3 else "k")
+    for first, last, name in (
+        (0x80, 0xBF, "c"),
+        (0xC0, 0xDF, "o"),
+        (0xE0, 0xEF, "k"),
+        (0xE4, 0xE9, "h"),
+        (0xF0, 0xFF, "e"),
+    ):
+        table[first : last + 1] = name.encode() * (last + 1 - first)
+    table[0xE3] = table[0xEF] = ord("j")
     return bytes(table)
 
 
@@ -165,34 +217,29 @@ _CLASSES = _classes()
 _WORDS, _NUMBERS, _MARKS = _only(b"aA"), _only(b"0"), _only(b".")
 
 
-def _text_tokens(texts: list[str | bytes]) -> Measure:
-    joined = b"\n".join(text if isinstance(text, bytes) else text.encode() for text in texts)
-    sample = b"".join(_spread(joined))
-    scale = len(joined) / len(sample) if sample else 0.0
-    return tuple(tokens * scale for tokens in _weigh(sample.translate(_CLASSES)))
-
-
-def _spread(data: bytes) -> Iterator[bytes]:
-    """Slices all over `data`, `_SAMPLE` bytes together; `data` itself where it is no longer than that."""
-    step = max(_SLICE, len(data) * _SLICE // _SAMPLE)
-    return (data[start : start + _SLICE] for start in range(0, len(data), step))
-
-
-def _weigh(classes: bytes) -> Measure:
+def _weigh(text: bytes, step: int) -> tuple[float, float, float, float, float, float, float, float]:
+    """Tokens of a text by kind, from a slice at every `step` bytes."""
+    if not text:
+        return 0, 0, 0, 0, 0, 0, 0, 0
+    sample = text
+    if step > _SLICE:
+        sample = b"".join([text[start : start + _SLICE] for start in range(0, len(text), step)])
+    scale = len(text) / len(sample)
+    ascii_only = sample.isascii()
+    classes = sample.translate(_CLASSES)
+    count = classes.count
     return (
-        0.55 * _runs(classes, _WORDS),
-        0.113 * (classes.count(b"a") + classes.count(b"A")),
-        1.6 * classes.count(b"aA"),
-        0.7 * _runs(classes, _NUMBERS),
-        0.55 * classes.count(b"0"),
-        0.9 * _runs(classes, _MARKS),
-        0.17 * classes.count(b"."),
-        0.18 * classes.count(b"  ") + 0.36 * classes.count(b"n  "),
-        1.15 * classes.count(b"k"),
-        1.15 * classes.count(b"j"),
-        1.0 * classes.count(b"o"),
+        scale * (0.98 * _runs(classes, _WORDS) + 0.024 * count(b"a")),
+        scale * (0.8 * count(b"aA") + 0.78 * count(b"0a")),
+        scale * (1.06 * _runs(classes, _NUMBERS) + 0.23 * count(b"0") + 1.68 * count(b" 0")),
+        scale * (0.66 * _runs(classes, _MARKS) + 0.143 * count(b".")),
+        scale * (0.013 * count(b"  ") + 1.02 * count(b"n ") + 0.2 * count(b"n")),
+        0 if ascii_only else scale * 0.67 * count(b"h"),
+        0 if ascii_only else scale * 0.64 * count(b"j"),
+        0 if ascii_only else scale * (0.962 * count(b"k") + 0.355 * count(b"o") + 4.5 * count(b"e")),
     )
 
 
 def _runs(classes: bytes, kept: bytes) -> int:
-    return (b" " + classes.translate(kept)).count(b" x")
+    runs = classes.translate(kept)
+    return runs.count(b" x") + runs.startswith(b"x")

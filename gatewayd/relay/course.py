@@ -28,7 +28,7 @@ from gatewayd.errors import (
 from gatewayd.gateways import ActiveGateway
 from gatewayd.protocol.events import Event
 from gatewayd.protocol.seal import Seal
-from gatewayd.protocol.tokens import Measure, measure_request
+from gatewayd.protocol.tokens import read_features
 from gatewayd.relay.attempt import Attempt, Target
 from gatewayd.relay.breaker import Breakers
 from gatewayd.relay.estimates import Estimates
@@ -71,7 +71,7 @@ class Course:
     ) -> None:
         self._means = means
         self._request = request
-        self._measure: Measure = measure_request(request)
+        self._features = read_features(request)
         self._message_id = f"msg_{secrets.token_hex(12)}"
         self._others = [gateways[name] for name in gateway.gateway.fallback if name in gateways]
         self._again = {ConnectionFailed: True, RateLimited: True, Overloaded: True}  # may be tried once more
@@ -120,7 +120,7 @@ class Course:
     def observe(self, tokens: int) -> None:
         """The provider counted the request's tokens."""
         target = self.attempt.target
-        self._means.estimates.observe(target.gateway.id, target.upstream_model, self._measure, tokens)
+        self._means.estimates.observe(target.gateway.id, target.upstream_model, self._features, tokens)
 
     def timed_out(self) -> None:
         """The provider said nothing in time."""
@@ -201,7 +201,7 @@ class Course:
         return None
 
     def _attempt_at(self, target: Target) -> Attempt:
-        estimate = self._means.estimates.estimate(target.gateway.id, target.upstream_model, self._measure)
+        estimate = self._means.estimates.estimate(target.gateway.id, target.upstream_model, self._features)
         return Attempt(target, self._request, self._means.seal, estimate, self._message_id)
 
     def _choose(self, gateway: ActiveGateway) -> Target:

@@ -10,7 +10,7 @@ from gatewayd.store.tables import estimate
 
 
 class EstimateRow(NamedTuple):
-    """sums: as `Sums.to_json` gives them; updated_at: UTC epoch milliseconds."""
+    """sums: as `Statistics.to_json` gives them; updated_at: UTC epoch milliseconds."""
 
     gateway_id: str
     upstream_model: str

@@ -1,116 +1,118 @@
-"""The estimate of input tokens."""
+"""The features of a request: what is counted where, that all of it counts, and that it stays fast."""
 
 from __future__ import annotations
 
 import base64
-import struct
+import time
 from typing import Any
 
 import pytest
 
-from gatewayd.protocol.tokens import estimate_tokens
+from gatewayd.protocol.tokens import SAMPLE, Features, estimate_tokens, read_features
 from tests.protocol.pdfs import make_pdf
 
-PROSE = "The quick brown fox jumps over the lazy dog, and then it sleeps for a while in the warm sun. " * 50
-CODE = 'def read(path: str) -> bytes:\n    with open(path, "rb") as file:\n        return file.read()\n\n' * 50
+PNG_1500_500 = "iVBORw0KGgoAAAANSUhEUgAABdwAAAH0CAYAAAAAAAAA"
 
 
-def estimate(*content: Any, **fields: Any) -> int:
-    return estimate_tokens({"messages": [{"role": "user", "content": list(content)}], **fields})
+def features(*blocks: dict[str, Any], **fields: Any) -> Features:
+    return read_features({"messages": [{"role": "user", "content": list(blocks)}], **fields})
 
 
-def text(value: str) -> dict[str, Any]:
-    return {"type": "text", "text": value}
-
-
-def png(width: int, height: int) -> dict[str, Any]:
-    data = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + struct.pack(">II", width, height) + b"\x08\x06" + b"\x00" * 50_000
-    source = {"type": "base64", "media_type": "image/png", "data": base64.b64encode(data).decode()}
-    return {"type": "image", "source": source}
+def text(words: str) -> dict[str, Any]:
+    return {"type": "text", "text": words}
 
 
 @pytest.mark.parametrize(
-    ("value", "low", "high"),
+    ("words", "name"),
     [
-        (PROSE, 900, 1300),  # common tokenizers: about 1,050
-        (CODE, 1200, 1700),  # about 1,400
-        ("你好，世界。" * 200, 900, 1500),
-        ("1234567890" * 100, 300, 1000),
-        ("    \n" * 500, 1, 700),
+        ("plain words", "words"),
+        ("camelCaseName", "joints"),
+        ("1 23 456", "numbers"),
+        ("(){};", "marks"),
+        ("\n    \n    ", "blanks"),
+        ("今天天气很好", "han"),
+        ("ひらがな", "kana"),
+        ("привет", "others"),
+        ("안녕하세요", "others"),
+        ("🙂", "others"),
     ],
-    ids=["prose", "code", "chinese", "digits", "blank"],
 )
-def test_text_of_known_length(value: str, low: int, high: int) -> None:
-    assert low <= estimate(text(value)) <= high
+def test_each_kind_of_text_has_its_feature(words: str, name: str) -> None:
+    assert getattr(features(text(words)), name) > getattr(features(text("")), name)
 
 
-def test_an_empty_request_is_not_zero() -> None:
-    assert estimate_tokens({}) == 1
-    assert estimate_tokens({"messages": []}) == 1
+def test_what_is_no_text_is_counted_by_number_and_size() -> None:
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG_1500_500}}
+    call = {"type": "tool_use", "id": "t", "name": "Read", "input": {"path": "/a"}}
+    found = features(image, call, {"type": "tool_result", "tool_use_id": "t", "content": [image]})
+    assert found.areas == 2 * 1500 * 500 / 750
+    assert found.images == 2 * features(image).images > 0
+    assert found.calls > features(call).calls > 0
+    assert found.messages == features().messages > 0
 
 
-def test_ten_times_the_text_is_ten_times_the_tokens() -> None:
-    """Also where only a sample of the text is counted."""
-    once, tenfold = estimate(text(CODE + PROSE)), estimate(text((CODE + PROSE) * 100))
-    assert 98 < tenfold / once < 102
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"system": PROSE},
-        {"system": [text(PROSE)]},
-        {"tools": [{"name": "a", "description": PROSE, "input_schema": {}}]},
-        {"tools": [{"name": "a", "input_schema": {"description": PROSE}}]},
-    ],
-    ids=["system", "system blocks", "description", "schema"],
-)
-def test_system_and_tools_count(fields: dict[str, Any]) -> None:
-    assert estimate(text("hi"), **fields) - estimate(text("hi")) > 900
-
-
-def test_server_tools_do_not_count() -> None:
-    assert estimate(text("hi"), tools=[{"type": "web_search_20250305", "name": "web_search"}]) == estimate(text("hi"))
-
-
-@pytest.mark.parametrize(
-    "block",
-    [
-        {"type": "tool_result", "tool_use_id": "t", "content": PROSE},
-        {"type": "tool_result", "tool_use_id": "t", "content": [text(PROSE)]},
-        {"type": "tool_use", "id": "t", "name": "n", "input": {"a": PROSE}},
-        {"type": "thinking", "thinking": PROSE, "signature": ""},
-        {"type": "document", "title": "T", "source": {"type": "text", "data": PROSE}},
-        {"type": "document", "source": {"type": "content", "content": [text(PROSE)]}},
-        {"type": "search_result", "content": [text(PROSE)]},
-    ],
-    ids=lambda block: block["type"],
-)
-def test_text_inside_blocks_counts(block: dict[str, Any]) -> None:
-    assert abs(estimate(block) - estimate(text(PROSE))) < 60
-
-
-def test_signatures_and_unknown_blocks_do_not_count() -> None:
-    block = {"type": "thinking", "thinking": "", "signature": "x" * 9000}
-    assert estimate(block, {"type": "redacted_thinking", "data": "x" * 9000}, {"type": "new", "data": "x" * 9000}) < 20
-
-
-@pytest.mark.parametrize(("size", "tokens"), [((750, 100), 100), ((10, 10), 70), ((4000, 4000), 1600)])
-def test_an_image_counts_by_its_size_and_not_by_its_bytes(size: tuple[int, int], tokens: int) -> None:
-    assert estimate(png(*size)) == estimate() + tokens
-
-
-def test_an_image_of_unknown_size_has_a_usual_one() -> None:
-    assert estimate({"type": "image", "source": {"type": "url", "url": "https://x"}}) > 1000
-
-
-def test_a_pdf_counts_by_its_pages() -> None:
+def test_pages_of_pdf_documents_count() -> None:
     def document(pages: int) -> dict[str, Any]:
-        data = base64.b64encode(make_pdf(["x"] * pages)).decode()
-        return {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": data}}
+        source = {
+            "type": "base64",
+            "media_type": "application/pdf",
+            "data": base64.b64encode(make_pdf(["page"] * pages)).decode(),
+        }
+        return {"type": "document", "source": source}
 
-    assert estimate(document(3)) == pytest.approx(3 * estimate(document(1)), rel=0.02)
+    assert features(document(4)).pages == 4 * features(document(1)).pages > 0
 
 
-def test_a_tool_without_a_name_is_survived() -> None:
-    assert estimate(text("hi"), tools=[{"type": "new_tool", "input_schema": {}}]) > 1
+def test_tools_and_thinking_are_kept_apart_from_the_text() -> None:
+    tool = {"name": "Read", "description": "Reads a file.", "input_schema": {"type": "object"}}
+    thinking = {"type": "thinking", "thinking": "Let me look at the file first.", "signature": "s"}
+    found, nothing = features(thinking, tools=[tool]), features()
+    assert found.tools > 8
+    assert found.tool_rules > 0
+    assert found.thinking > 5
+    assert found.words == nothing.words
+
+
+def test_a_deferred_tool_without_a_schema_does_not_count() -> None:
+    assert features(tools=[{"name": "Read", "defer_loading": True}]) == features()
+
+
+def test_a_long_request_is_estimated_from_a_sample() -> None:
+    line = "def function(argument): return [argument + 17, 'text']  # 说明\n"
+    once = features(text(line * (SAMPLE // len(line) - 100)))
+    many = features(text(line * (SAMPLE // len(line) - 100) * 20))
+    for name in ("words", "numbers", "marks", "blanks", "han"):
+        assert getattr(many, name) == pytest.approx(20 * getattr(once, name), rel=0.05), name
+
+
+def test_a_request_of_600_kilobytes_takes_milliseconds_at_most() -> None:
+    blocks = [text(f"line {n}: value = call({n}, 'abc')\n" * 60) for n in range(300)]
+    request = {"messages": [{"role": "user", "content": [block]} for block in blocks]}
+    assert sum(len(block["text"]) for block in blocks) > 550_000
+    times = []
+    for _ in range(20):
+        start = time.perf_counter()
+        read_features(request)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.005  # it takes 1 ms; slow machines run tests too
+
+
+def test_documents_of_text_and_results_of_searches_count_as_their_text() -> None:
+    words = "some words of a document that is read"
+    plain = features(text(words)).words
+    sources = ({"type": "text", "data": words}, {"type": "content", "content": words})
+    for source in sources:
+        assert features({"type": "document", "source": source, "title": "t"}).words >= plain
+    assert features({"type": "search_result", "content": [text(words)]}).words == plain
+    assert features({"type": "unheard_of"}) == features()
+
+
+def test_documents_that_are_not_here_or_cannot_be_read_count_by_guess() -> None:
+    elsewhere = {"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}}
+    broken = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "%"}}
+    assert features(elsewhere).pages == 10 * features(broken).pages > 0
+
+
+def test_an_estimate_is_at_least_one() -> None:
+    assert estimate_tokens({}) >= 1
+    assert estimate_tokens({"system": "be brief", "messages": []}) > estimate_tokens({})

@@ -7,14 +7,14 @@ import statistics
 import pytest
 
 from gatewayd.errors import StoreUnavailable
-from gatewayd.protocol.tokens import PARTS
+from gatewayd.protocol.tokens import Features
 from gatewayd.relay.estimates import MAX_MODELS, Estimates
 from gatewayd.store import Store
 from tests.relay.conftest import body, events, serve
 from tests.relay.provider import Exchange, completion
 
-MEASURE = tuple(100.0 for _ in PARTS)
-PLAIN = 100 * len(PARTS)
+FEATURES = Features(*[100.0] * len(Features._fields))
+PLAIN = 100 * len(FEATURES)
 
 
 def text(n: int) -> list[dict]:
@@ -69,28 +69,28 @@ async def test_cached_tokens_count_and_an_answer_without_usage_teaches_nothing()
 async def test_what_one_process_learns_another_one_knows_and_a_restart_keeps(store: Store) -> None:
     one, two, later = Estimates(), Estimates(), Estimates()
     for _ in range(10):
-        one.observe("g", "m", MEASURE, 2 * PLAIN)
-    two.observe("g", "m", MEASURE, 2 * PLAIN)
-    two.observe("g", "other", MEASURE, PLAIN // 2)
+        one.observe("g", "m", FEATURES, 2 * PLAIN)
+        two.observe("g", "other", FEATURES, PLAIN // 2)
+    two.observe("g", "m", FEATURES, 2 * PLAIN)
     for estimates in (one, two, one, later):
         await estimates.share(store)
     for estimates in (one, two, later):
-        assert estimates.estimate("g", "m", MEASURE) == pytest.approx(2 * PLAIN, rel=0.02)
-        assert estimates.estimate("g", "other", MEASURE) == pytest.approx(PLAIN / 2, rel=0.05)
-        assert estimates.estimate("h", "m", MEASURE) == PLAIN
-        assert estimates._of(("g", "m")).known.count == 11
+        assert estimates.estimate("g", "m", FEATURES) == pytest.approx(2 * PLAIN, rel=0.02)
+        assert estimates.estimate("g", "other", FEATURES) == pytest.approx(PLAIN / 2, rel=0.05)
+        assert estimates.estimate("h", "m", FEATURES) == PLAIN
+        assert estimates._of(("g", "m")).seen == 11
 
 
 async def test_with_the_database_away_nothing_is_lost(store: Store) -> None:
     estimates = Estimates()
-    estimates.observe("g", "m", MEASURE, 2 * PLAIN)
+    estimates.observe("g", "m", FEATURES, 2 * PLAIN)
     await store.disconnect()
     await estimates.share(store)
     await store.connect()
     await estimates.share(store)
     later = Estimates()
     await later.load(store)
-    assert later._of(("g", "m")).known.count == 1
+    assert later._of(("g", "m")).seen == 1
     await store.disconnect()
     with pytest.raises(StoreUnavailable):
         await later.load(store)
@@ -100,6 +100,6 @@ async def test_with_the_database_away_nothing_is_lost(store: Store) -> None:
 def test_the_number_of_models_is_bounded() -> None:
     estimates = Estimates()
     for n in range(MAX_MODELS + 10):
-        estimates.observe("g", f"m{n}", MEASURE, 2 * PLAIN)
-    assert len(estimates._estimators) == MAX_MODELS
-    assert estimates.estimate("g", "m0", MEASURE) == PLAIN
+        estimates.observe("g", f"m{n}", FEATURES, 2 * PLAIN)
+    assert len(estimates._models) == MAX_MODELS
+    assert estimates.estimate("g", "m0", FEATURES) == PLAIN
