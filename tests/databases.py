@@ -36,6 +36,10 @@ class Cluster:
     def url(self, database: str) -> str:
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
 
+    def url_without_password(self, url: str) -> str:
+        """For programs whose arguments everyone can see; they take PGPASSWORD."""
+        return url.replace(f":{self.password}@", "@")
+
     def create_database(self) -> str:
         """The URL of a new empty database."""
         name = f"test_{secrets.token_hex(6)}"
