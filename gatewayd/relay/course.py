@@ -56,6 +56,7 @@ class Means:
 class Course:
     """gateways: all that are served, for `fallback`. Raises ApiError where the first attempt cannot be made at all.
 
+    request    the client's
     attempt    the current one
     attempts   how many were made so far
     started    message_start has been sent: a following attempt does not send it again
@@ -69,7 +70,7 @@ class Course:
         request: dict[str, Any],
     ) -> None:
         self._means = means
-        self._request = request
+        self.request = request
         self._measure: Measure = measure_request(request)
         self._message_id = f"msg_{secrets.token_hex(12)}"
         self._others = [gateways[name] for name in gateway.gateway.fallback if name in gateways]
@@ -180,14 +181,14 @@ class Course:
 
     def _attempt_at(self, target: Target) -> Attempt:
         estimate = self._means.estimates.estimate(target.gateway.id, target.upstream_model, self._measure)
-        attempt = Attempt(target, self._request, self._means.seal, estimate, self._message_id)
+        attempt = Attempt(target, self.request, self._means.seal, estimate, self._message_id)
         if self.started:
             attempt.answer.start()
         return attempt
 
     def _choose(self, gateway: ActiveGateway) -> Target:
         """Raises Unavailable where the gateway lacks its secret, NotFound where its model map has no row."""
-        model = self._request["model"]
+        model = self.request["model"]
         if gateway.missing_secret is not None:
             raise Unavailable(f"secret {gateway.missing_secret} is not set", should_retry=False)
         route = gateway.gateway.route(model)

@@ -1,0 +1,188 @@
+"""The `request_log` table: one row per exchange, read by keyset, newest end first.
+
+A page never takes long: filters that no index serves look at SCAN_ROWS rows at most, and the page says where to go on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from gatewayd.store.clean import clean_number, clean_text
+from gatewayd.store.database import Row, Session
+from gatewayd.store.tables import request_log
+
+SCAN_ROWS = 20_000
+_TEXT, _LONG_TEXT = 256, 1000  # characters
+_LONG = frozenset({"error", "notes"})
+
+c = request_log.c
+
+
+class LogRow(NamedTuple):
+    """One exchange; the fields are the table's columns, in their order.
+
+    ended_at, started_at  UTC epoch milliseconds
+    answered_by           the gateway of `fallback` that answered instead, or None
+    outcome               `ok`, `error`, `cancelled` (by the client), `truncated` (after its first content), `refused`
+    input_tokens          without those read from or written to a cache; reasoning_tokens are part of output_tokens
+    usage_source          `told` by the provider, `estimated`, `none`
+    cost_nano             billionths of a US dollar at the price of that moment; None: unknown
+    notes                 codes, separated by commas
+    """
+
+    ended_at: int
+    id: str
+    started_at: int
+    gateway: str
+    token: str
+    model: str
+    upstream_model: str | None
+    answered_by: str | None
+    attempts: int
+    status: int
+    outcome: str
+    error_type: str | None
+    error: str | None
+    stop_reason: str | None
+    stream: bool
+    ttft_ms: int | None
+    duration_ms: int
+    input_tokens: int | None
+    cache_read: int | None
+    cache_write: int | None
+    output_tokens: int | None
+    reasoning_tokens: int | None
+    usage_source: str
+    cost_nano: int | None
+    notes: str | None
+    session: str | None
+    agent: str | None
+    parent_agent: str | None
+    client_ip: str | None
+    user_agent: str | None
+
+
+class Cursor(NamedTuple):
+    """Pages go on behind this row."""
+
+    ended_at: int
+    id: str
+
+
+class Page(NamedTuple):
+    """next: None at the end. A page may have few rows, or none, and yet a next one: the search goes on there."""
+
+    rows: list[LogRow]
+    next: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """What a row must be; None: anything. since is in, until is out (UTC epoch milliseconds, of the end).
+
+    error_text: is found in the error, whatever the case; `%` and `_` mean themselves.
+    """
+
+    gateway: str | None = None
+    model: str | None = None
+    token: str | None = None
+    outcome: str | None = None
+    session: str | None = None
+    error_text: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+def clean_row(row: LogRow) -> LogRow:
+    """The row as both databases take it, whatever came from providers and clients."""
+    return LogRow(*[clean(value) for clean, value in zip(_CLEANERS, row, strict=True)])
+
+
+async def add_rows(session: Session, rows: Sequence[LogRow]) -> None:
+    """Cleaned ones. One that is there already stays as it is."""
+    await session.insert_many(request_log, rows, "ON CONFLICT DO NOTHING")
+
+
+async def read_row(session: Session, request_id: str) -> LogRow | None:
+    row = await session.fetch_one(request_log.select().where(c.id == request_id).limit(1))
+    return _row(row) if row else None
+
+
+async def list_rows(session: Session, wanted: LogFilter, after: Cursor | None = None, limit: int = 50) -> Page:
+    order = (c.ended_at.desc(), c.id.desc())
+    driver, rest = _split(wanted)
+    candidates = sa.select(request_log).where(*driver, *_bounds(wanted, after)).order_by(*order)
+    if not rest:
+        return _page(await session.fetch_all(candidates.limit(limit + 1)), limit)
+    looked_at = candidates.limit(SCAN_ROWS).subquery()
+    conditions = [build(looked_at.c) for build in rest]
+    found = sa.select(looked_at).where(*conditions).order_by(looked_at.c.ended_at.desc(), looked_at.c.id.desc())
+    page = _page(await session.fetch_all(found.limit(limit + 1)), limit)
+    if page.next is not None:
+        return page
+    last = await session.fetch_one(candidates.with_only_columns(c.ended_at, c.id).offset(SCAN_ROWS - 1).limit(1))
+    return Page(page.rows, Cursor(**last) if last else None)
+
+
+def _split(wanted: LogFilter) -> tuple[list[Any], list[Any]]:
+    """The condition that an index serves best, and those that are looked at row by row, as functions of the columns."""
+    failed = wanted.error_text is not None or wanted.outcome not in (None, "ok")
+    equal = {name: getattr(wanted, name) for name in ("session", "token", "model", "gateway")}
+    names = [name for name, value in equal.items() if value is not None]
+    driver: list[Any] = []
+    if failed and "session" not in names:
+        driver = [c.outcome != sa.literal_column("'ok'")]  # as it stands in the index
+    elif names:
+        name = names.pop(0)
+        driver = [c[name] == equal[name]]
+    rest: list[Any] = [lambda t, name=name: t[name] == equal[name] for name in names]
+    if wanted.outcome is not None:
+        rest.append(lambda t: t.outcome == wanted.outcome)
+    if wanted.error_text is not None:
+        text = re.sub(r"([\\%_])", r"\\\1", wanted.error_text.lower())
+        rest.append(lambda t: sa.func.lower(t.error).like(f"%{text}%", escape="\\"))
+    return driver, rest
+
+
+def _bounds(wanted: LogFilter, after: Cursor | None) -> list[Any]:
+    bounds: list[Any] = []
+    if wanted.since is not None:
+        bounds.append(c.ended_at >= wanted.since)
+    if wanted.until is not None:
+        bounds.append(c.ended_at < wanted.until)
+    if after is not None:
+        bounds += [c.ended_at <= after.ended_at, (c.ended_at < after.ended_at) | (c.id < after.id)]
+    return bounds
+
+
+def _page(rows: Sequence[Row], limit: int) -> Page:
+    shown = [_row(row) for row in rows[:limit]]
+    more = len(rows) > limit and limit > 0
+    return Page(shown, Cursor(shown[-1].ended_at, shown[-1].id) if more else None)
+
+
+def _row(row: Row) -> LogRow:
+    return LogRow(**{**row, "stream": bool(row["stream"])})
+
+
+def _cleaner(column: sa.Column[Any]) -> Any:
+    if isinstance(column.type, sa.Text):
+        limit = _LONG_TEXT if column.name in _LONG else _TEXT
+        nothing = None if column.nullable else ""
+        return lambda value: clean_text(value, limit) or nothing
+    bits = 15 if isinstance(column.type, sa.SmallInteger) else 63 if isinstance(column.type, sa.BigInteger) else 31
+    missing = None if column.nullable else 0
+
+    def number(value: Any) -> int | None:
+        cleaned = clean_number(value, 2**bits - 1)
+        return missing if cleaned is None else cleaned
+
+    return number
+
+
+_CLEANERS = [_cleaner(column) for column in request_log.columns]
