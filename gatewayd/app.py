@@ -32,6 +32,7 @@ from gatewayd.settings import Settings
 from gatewayd.store import Store
 from gatewayd.store.journal import Journal
 from gatewayd.store.log_writer import LogWriter
+from gatewayd.store.retention import Retention
 from gatewayd.upstream import Upstreams
 
 log = logging.getLogger("gatewayd")
@@ -75,7 +76,7 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
     def readiness() -> Readiness:
         draining = "draining" if app.ctx.relay.traffic.draining else ""
         reasons = [reason for reason in (app.ctx.not_yet, draining, live.database_problem) if reason]
-        warnings = [*live.problems, *([limiter.warning] if limiter.warning else [])]
+        warnings = [*live.problems, *(warning for warning in (limiter.warning, writer.warning) if warning)]
         return Readiness(reasons, warnings)
 
     journal, writer = Journal(store), LogWriter(store)
@@ -94,7 +95,8 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
         recording=recording,
     )
     _run_with(app, store, live, journal, learned, estimates)
-    _log_with(app, store, writer, recording)
+    retention = Retention(store, settings.log_retention_days, settings.body_retention_days)
+    _log_with(app, store, writer, recording, retention)
     return app
 
 
@@ -166,7 +168,7 @@ def _run_with(app: App, store: Store, live: Live, journal: Journal, learned: Lea
         await store.disconnect()
 
 
-def _log_with(app: App, store: Store, writer: LogWriter, recording: Recording) -> None:
+def _log_with(app: App, store: Store, writer: LogWriter, recording: Recording, retention: Retention) -> None:
     """The log writer ends after the last exchange and before its database does: Sanic runs what stops in reverse."""
     running: list[asyncio.Task[None]] = []
 
@@ -174,7 +176,7 @@ def _log_with(app: App, store: Store, writer: LogWriter, recording: Recording) -
     async def start(app: App) -> None:
         loop = asyncio.get_running_loop()
         running.append(loop.create_task(writer.run()))
-        app.ctx.tasks.append(loop.create_task(recording.follow(store)))
+        app.ctx.tasks += [loop.create_task(work) for work in (recording.follow(store), retention.follow())]
 
     @app.after_server_stop
     async def stop(_app: App) -> None:

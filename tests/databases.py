@@ -46,6 +46,11 @@ class Cluster:
         asyncio.run(self._execute(f"CREATE DATABASE {name}"))
         return self.url(name)
 
+    def disconnect_all(self, url: str) -> None:
+        """Cuts every connection to that database."""
+        name = url.rpartition("/")[2]
+        asyncio.run(self._execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+
     async def _execute(self, statement: str) -> None:
         connection = await asyncpg.connect(self.url("postgres"))
         try:

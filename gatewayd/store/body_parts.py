@@ -62,7 +62,7 @@ def encode(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:  # a lone surrogate, or an integer beyond 64 bits
-        return json.dumps(value).encode()
+        return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def redact(part: bytes, secrets: Sequence[bytes] = ()) -> bytes:

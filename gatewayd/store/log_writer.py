@@ -61,6 +61,12 @@ class LogWriter:
     def __len__(self) -> int:
         return len(self._queue)
 
+    @property
+    def warning(self) -> str:
+        """What was lost since the process began; "" when nothing was."""
+        rows, bodies = self.dropped_rows + self.refused_rows, self.dropped_bodies
+        return f"the request log has lost {rows} rows and the bodies of {bodies}" if rows or bodies else ""
+
     def put(self, row: LogRow, bodies: Bodies | None = None) -> None:
         entry = Entry(row, bodies, bodies.size if bodies else 0)
         self._queue.append(entry)
