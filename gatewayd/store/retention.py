@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +54,7 @@ class Retention:
         *,
         max_bytes: int = MAX_SQLITE_BYTES,
         seconds: float = _RUN_SECONDS,
-        report: Callable[[Removed], None] | None = None,
+        report: Callable[[Removed], None] = lambda _removed: None,
     ) -> None:
         self._store = store
         self._log_days, self._body_days = log_days, body_days
@@ -90,31 +90,36 @@ class Retention:
         return removed
 
     async def _remove_bodies(self, before: int, removed: Removed) -> None:
-        removed.bodies += await self._delete(body, body.c.ended_at < before, removed)
+        async for count in self._delete(body, body.c.ended_at < before):
+            removed.bodies += count
+            self._report(removed)
         # a blob is as young as the youngest body that uses it
-        removed.blobs += await self._delete(blob, blob.c.hour < before // HOUR, removed)
+        async for count in self._delete(blob, blob.c.hour < before // HOUR):
+            removed.blobs += count
+            self._report(removed)
 
     async def _remove_rows(self, before: int, removed: Removed) -> None:
-        removed.partitions += await drop_partitions(self._store, before)
-        removed.rows += await self._delete(request_log, request_log.c.ended_at < before, removed)
+        if self._store.address.engine == "postgresql":
+            removed.partitions += await drop_partitions(self._store, before)
+            return
+        async for count in self._delete(request_log, request_log.c.ended_at < before):
+            removed.rows += count
+            self._report(removed)
 
-    async def _delete(self, table: sa.Table, old: Any, removed: Removed) -> int:
-        """How many rows went."""
+    async def _delete(self, table: sa.Table, old: Any) -> AsyncIterator[int]:
+        """How many rows went, batch by batch."""
         key = list(table.primary_key.columns)
         chosen = sa.select(*key).where(old).limit(BATCH)
         query = sa.delete(table).where(sa.tuple_(*key).in_(chosen)).returning(key[0])
-        total = 0
         while time.monotonic() < self._deadline:
             began = time.monotonic()
             async with self._store.write() as session:
                 gone = len(await session.fetch_all(query))
-            total += gone
-            if self._report is not None:
-                self._report(removed)
+            took = time.monotonic() - began
+            yield gone
             if gone < BATCH:
-                break
-            await asyncio.sleep(2 * (time.monotonic() - began))  # others write meanwhile
-        return total
+                return
+            await asyncio.sleep(2 * took)  # others write meanwhile
 
     async def _keep_below_size(self, now: int, removed: Removed) -> None:
         """Bodies first, then rows, the oldest hours first; the last hour stays."""
