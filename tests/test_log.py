@@ -39,6 +39,7 @@ class Load:
 
     def __init__(self, served: RunningServer, threads: int = 4) -> None:
         self.answered: list[tuple[str, float]] = []
+        self.failed = 0
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._send, args=(served,)) for _ in range(threads)]
         for thread in self._threads:
@@ -58,6 +59,8 @@ class Load:
                     return
                 if response.status_code == 200:
                     self.answered.append((response.headers["request-id"], time.monotonic()))
+                else:
+                    self.failed += 1
 
 
 def test_on_sigterm_no_row_is_lost(tmp_path: Path, database_url: str, simulator: RunningSimulator) -> None:
@@ -146,4 +149,25 @@ def test_with_postgresql_away_requests_are_answered_and_rows_wait(
             postgresql.disconnect_all(url)
         load.stop()
         end(served.process)
+    assert load.failed == 0
+    assert {identity for identity, _ in load.answered} == {row.id for row in rows(url)}
+
+
+def test_postgresql_stopped_and_started_again_costs_no_request_and_no_row(
+    tmp_path: Path, postgresql: Cluster, simulator: RunningSimulator
+) -> None:
+    url = postgresql.create_database()
+    with run_server(tmp_path, "demo", simulator.base_url, '[{name: "*"}]', env={"DATABASE_URL": url}) as served:
+        load = Load(served, threads=1)
+        time.sleep(0.5)
+        postgresql.stop()
+        try:
+            stopped = len(load.answered)
+            time.sleep(3)
+            assert len(load.answered) > stopped + 20
+        finally:
+            postgresql.start()
+        load.stop()
+        end(served.process)
+    assert load.failed == 0
     assert {identity for identity, _ in load.answered} == {row.id for row in rows(url)}
