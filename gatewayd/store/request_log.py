@@ -5,9 +5,11 @@ A page never takes long: filters that no index serves look at SCAN_ROWS rows at 
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -16,11 +18,12 @@ from gatewayd.store.clean import clean_number, clean_text
 from gatewayd.store.database import Row, Session
 from gatewayd.store.tables import request_log
 
-SCAN_ROWS = 20_000
+SCAN_ROWS = 10_000
 _TEXT, _LONG_TEXT = 256, 1000  # characters
 _LONG = frozenset({"error", "notes"})
 
 c = request_log.c
+_KEY = (c.ended_at, c.id)
 
 
 class LogRow(NamedTuple):
@@ -114,23 +117,38 @@ async def read_row(session: Session, request_id: str) -> LogRow | None:
 
 
 async def list_rows(session: Session, wanted: LogFilter, after: Cursor | None = None, limit: int = 50) -> Page:
-    order = (c.ended_at.desc(), c.id.desc())
     driver, rest = _split(wanted)
-    candidates = sa.select(request_log).where(*driver, *_bounds(wanted, after)).order_by(*order)
+    candidates = sa.select(request_log).where(*driver, *_bounds(wanted, after)).order_by(*_order(c))
     if not rest:
         return _page(await session.fetch_all(candidates.limit(limit + 1)), limit)
-    looked_at = candidates.limit(SCAN_ROWS).subquery()
-    conditions = [build(looked_at.c) for build in rest]
-    found = sa.select(looked_at).where(*conditions).order_by(looked_at.c.ended_at.desc(), looked_at.c.id.desc())
-    page = _page(await session.fetch_all(found.limit(limit + 1)), limit)
+    # of the candidates only what they are filtered by, which may be in an index; then the few that are left, whole
+    looked_at = candidates.with_only_columns(*_KEY, *(c[name] for name in rest)).limit(SCAN_ROWS).subquery()
+    conditions = [build(looked_at.c[name]) for name, build in rest.items()]
+    found = sa.select(looked_at.c.ended_at, looked_at.c.id).where(*conditions).order_by(*_order(looked_at.c))
+    keys = [Cursor(**row) for row in await session.fetch_all(found.limit(limit + 1))]
+    page = _page(await _read_rows(session, keys), limit)
     if page.next is not None:
         return page
-    last = await session.fetch_one(candidates.with_only_columns(c.ended_at, c.id).offset(SCAN_ROWS - 1).limit(1))
+    last = await session.fetch_one(candidates.with_only_columns(*_KEY).offset(SCAN_ROWS - 1).limit(1))
     return Page(page.rows, Cursor(**last) if last else None)
 
 
-def _split(wanted: LogFilter) -> tuple[list[Any], list[Any]]:
-    """The condition that an index serves best, and those that are looked at row by row, as functions of the columns."""
+async def _read_rows(session: Session, keys: Sequence[Cursor]) -> list[Row]:
+    if not keys:
+        return []
+    times = {key.ended_at for key in keys}  # for PostgreSQL: which partitions
+    chosen = request_log.select().where(
+        c.id.in_([key.id for key in keys]), c.ended_at >= min(times), c.ended_at <= max(times)
+    )
+    return await session.fetch_all(chosen.order_by(*_order(c)))
+
+
+def _order(columns: Any) -> tuple[Any, Any]:
+    return columns.ended_at.desc(), columns.id.desc()
+
+
+def _split(wanted: LogFilter) -> tuple[list[Any], dict[str, Callable[[Any], Any]]]:
+    """The condition that an index serves best, and by column those that are looked at row by row."""
     failed = wanted.error_text is not None or wanted.outcome not in (None, "ok")
     equal = {name: getattr(wanted, name) for name in ("session", "token", "model", "gateway")}
     names = [name for name, value in equal.items() if value is not None]
@@ -140,12 +158,12 @@ def _split(wanted: LogFilter) -> tuple[list[Any], list[Any]]:
     elif names:
         name = names.pop(0)
         driver = [c[name] == equal[name]]
-    rest: list[Any] = [lambda t, name=name: t[name] == equal[name] for name in names]
+    rest: dict[str, Callable[[Any], Any]] = {name: partial(operator.eq, equal[name]) for name in names}
     if wanted.outcome is not None:
-        rest.append(lambda t: t.outcome == wanted.outcome)
+        rest["outcome"] = partial(operator.eq, wanted.outcome)
     if wanted.error_text is not None:
         text = re.sub(r"([\\%_])", r"\\\1", wanted.error_text.lower())
-        rest.append(lambda t: sa.func.lower(t.error).like(f"%{text}%", escape="\\"))
+        rest["error"] = lambda column: sa.func.lower(column).like(f"%{text}%", escape="\\")
     return driver, rest
 
 

@@ -110,11 +110,13 @@ class Retention:
         """How many rows went, batch by batch."""
         key = list(table.primary_key.columns)
         chosen = sa.select(*key).where(old).limit(BATCH)
-        query = sa.delete(table).where(sa.tuple_(*key).in_(chosen)).returning(key[0])
+        count = sa.select(sa.func.count().label("count")).select_from(chosen.subquery())
         while time.monotonic() < self._deadline:
             began = time.monotonic()
             async with self._store.write() as session:
-                gone = len(await session.fetch_all(query))
+                row = await session.fetch_one(count)
+                await session.execute(sa.delete(table).where(sa.tuple_(*key).in_(chosen)))
+            gone = int(row["count"]) if row else 0
             took = time.monotonic() - began
             yield gone
             if gone < BATCH:

@@ -123,25 +123,35 @@ sa.Index(
     sqlite_where=_in_session,
     postgresql_where=_in_session,
 )
-sa.Index("ix_request_log_failed", request_log.c.ended_at, sqlite_where=_failed, postgresql_where=_failed)
-
-#: What pages and exports of usage read, so that they never scan the log. `hour` is its first millisecond.
-usage_hourly = sa.Table(
-    "usage_hourly",
-    metadata,
-    sa.Column("hour", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("gateway", sa.Text, primary_key=True),
-    sa.Column("model", sa.Text, primary_key=True),
-    sa.Column("token", sa.Text, primary_key=True),
-    *(
-        sa.Column(name, sa.BigInteger, nullable=False)
-        for name in (
-            "requests errors cancelled truncated refused estimated unpriced input_tokens cache_read cache_write"
-            " output_tokens reasoning_tokens cost_nano duration_ms ttft_ms ttft_count"
-        ).split()
-    ),
-    sqlite_with_rowid=False,
+sa.Index(  # few rows, so it may hold all that they are filtered by
+    "ix_request_log_failed",
+    *(request_log.c[name] for name in ("ended_at", "id", "outcome", "gateway", "token", "model")),
+    sqlite_where=_failed,
+    postgresql_where=_failed,
 )
+
+_COUNTS = (
+    "requests errors cancelled truncated refused estimated unpriced input_tokens cache_read cache_write"
+    " output_tokens reasoning_tokens cost_nano duration_ms ttft_ms ttft_count"
+).split()
+
+
+def _usage(name: str) -> sa.Table:
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("at", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("gateway", sa.Text, primary_key=True),
+        sa.Column("model", sa.Text, primary_key=True),
+        sa.Column("token", sa.Text, primary_key=True),
+        *(sa.Column(count, sa.BigInteger, nullable=False) for count in _COUNTS),
+        sqlite_with_rowid=False,
+    )
+
+
+#: What pages and exports of usage read, so that they never scan the log. `at`: the first millisecond, UTC.
+usage_hourly = _usage("usage_hourly")
+usage_daily = _usage("usage_daily")
 
 #: A stored body as the blobs that it is put together from: `parts` holds their SHA-256 one after another.
 body = sa.Table(

@@ -1,4 +1,4 @@
-"""The `usage_hourly` table: sums per hour, gateway, model and client token, kept up by the log writer.
+"""The `usage_hourly` and `usage_daily` tables: sums per gateway, model and client token, kept up by the log writer.
 
 What usage pages and exports read: they never look at the log.
 """
@@ -6,13 +6,13 @@ What usage pages and exports read: they never look at the log.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from gatewayd.store.database import Session
 from gatewayd.store.request_log import LogRow
-from gatewayd.store.tables import usage_hourly
+from gatewayd.store.tables import usage_daily, usage_hourly
 
 HOUR, DAY = 3_600_000, 86_400_000  # milliseconds
 MAX_MODELS = 100  # names of one hour and gateway; a client can ask for any, and further ones are summed up as OTHER
@@ -23,12 +23,8 @@ _LARGEST_COST = 10**14
 Dimension = Literal["gateway", "model", "token"]
 Key = tuple[int, str, str, str]
 
-KEYS = ("hour", "gateway", "model", "token")
+KEYS = ("at", "gateway", "model", "token")
 COUNTS = tuple(column.name for column in usage_hourly.columns if column.name not in KEYS)
-
-_ON_CONFLICT = "ON CONFLICT (hour, gateway, model, token) DO UPDATE SET " + ", ".join(
-    f"{name} = usage_hourly.{name} + excluded.{name}" for name in COUNTS
-)
 
 
 class Usage(NamedTuple):
@@ -114,10 +110,16 @@ class RollUp:
         return row.model
 
 
-async def add_usage(session: Session, sums: Mapping[Key, Sequence[int]]) -> None:
+async def add_usage(session: Session, by_hour: Mapping[Key, Sequence[int]]) -> None:
     """In the order of the keys: two processes never wait for each other in a circle."""
-    rows = [(*key, *sums[key]) for key in sorted(sums)]
-    await session.insert_many(usage_hourly, rows, _ON_CONFLICT)
+    by_day: dict[Key, Sequence[int]] = {}
+    for (hour, gateway, model, token), counts in by_hour.items():
+        key = (hour // DAY * DAY, gateway, model, token)
+        by_day[key] = [a + b for a, b in zip(by_day[key], counts, strict=True)] if key in by_day else counts
+    for table, sums in ((usage_hourly, by_hour), (usage_daily, by_day)):
+        added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in COUNTS)
+        rows = [(*key, *sums[key]) for key in sorted(sums)]
+        await session.insert_many(table, rows, f"ON CONFLICT (at, gateway, model, token) DO UPDATE SET {added}")
 
 
 async def list_usage(
@@ -129,22 +131,18 @@ async def list_usage(
     by: Sequence[Dimension] = (),
     **only: str | None,
 ) -> list[UsageRow]:
-    """From `since` up to before `until` (UTC epoch milliseconds; whole hours), oldest first.
+    """From `since` up to before `until` (UTC epoch milliseconds), oldest first.
 
-    only: `gateway`, `model` or `token` that rows must have. step `all`: one sum, whose `at` is `since`.
+    only: `gateway`, `model` or `token` that rows must have. step `day` counts the whole days that begin in between,
+    `all` gives one sum, of days where both ends are such, else of hours; its `at` is `since`.
     """
-    t = usage_hourly.c
-    size = {"hour": HOUR, "day": DAY}.get(step)
-    at: list[Any] = [] if size is None else [(t.hour // size * size).label("at")]
-    groups = [*at, *(t[name] for name in by)]
+    whole_days = step == "day" or (step == "all" and since % DAY == until % DAY == 0)
+    t = (usage_daily if whole_days else usage_hourly).c
+    groups = [*([] if step == "all" else [t.at]), *(t[name] for name in by)]
     sums = [sa.cast(sa.func.sum(t[name]), sa.BigInteger).label(name) for name in COUNTS]
-    conditions = [
-        t.hour >= since,
-        t.hour < until,
-        *(t[name] == value for name, value in only.items() if value is not None),
-    ]
-    query = sa.select(*groups, *sums).where(*conditions)
-    query = query.group_by(*groups).order_by(*groups)
+    conditions = [t[name] == value for name, value in only.items() if value is not None]
+    query = sa.select(*groups, *sums).where(t.at >= since, t.at < until, *conditions)
+    rows = await session.fetch_all(query.group_by(*groups).order_by(*groups))
     return [
         UsageRow(
             at=row.get("at", since),
@@ -153,6 +151,6 @@ async def list_usage(
             token=row.get("token"),
             usage=Usage(*(int(row[name]) for name in COUNTS)),
         )
-        for row in await session.fetch_all(query)
+        for row in rows
         if row["requests"] is not None  # the sum of nothing
     ]

@@ -42,6 +42,8 @@ ROWS = {
     "0004": """
         INSERT INTO usage_hourly
         VALUES (1699999200000, 'demo', 'm', 'laptop', 3, 1, 0, 0, 0, 0, 3, 10, 20, 0, 5, 0, 0, 900, 300, 3);
+        INSERT INTO usage_daily
+        VALUES (1699920000000, 'demo', 'm', 'laptop', 3, 1, 0, 0, 0, 0, 3, 10, 20, 0, 5, 0, 0, 900, 300, 3);
         INSERT INTO capture (gateway_id, remaining) VALUES ('demo', 2)""",
     "0005": """
         INSERT INTO audit_event (id, at, actor, action, subject, detail)

@@ -1,4 +1,4 @@
-"""The request log, usage by the hour, stored bodies."""
+"""The request log, usage by hour and day, stored bodies."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ _COUNTS = (
 
 def upgrade() -> None:
     _make_log()
-    op.create_table(
-        "usage_hourly",
-        sa.Column("hour", sa.BigInteger, autoincrement=False, nullable=False),
-        sa.Column("gateway", sa.Text, nullable=False),
-        sa.Column("model", sa.Text, nullable=False),
-        sa.Column("token", sa.Text, nullable=False),
-        *(sa.Column(name, sa.BigInteger, nullable=False) for name in _COUNTS.split()),
-        sa.PrimaryKeyConstraint("hour", "gateway", "model", "token", name="pk_usage_hourly"),
-        sqlite_with_rowid=False,
-    )
+    for name in ("usage_hourly", "usage_daily"):
+        op.create_table(
+            name,
+            sa.Column("at", sa.BigInteger, autoincrement=False, nullable=False),
+            sa.Column("gateway", sa.Text, nullable=False),
+            sa.Column("model", sa.Text, nullable=False),
+            sa.Column("token", sa.Text, nullable=False),
+            *(sa.Column(count, sa.BigInteger, nullable=False) for count in _COUNTS.split()),
+            sa.PrimaryKeyConstraint("at", "gateway", "model", "token", name=f"pk_{name}"),
+            sqlite_with_rowid=False,
+        )
     op.create_table(
         "body",
         sa.Column("request_id", sa.Text, nullable=False),
@@ -99,4 +100,10 @@ def _make_log() -> None:
         sqlite_where=in_session,
         postgresql_where=in_session,
     )
-    op.create_index("ix_request_log_failed", "request_log", ["ended_at"], sqlite_where=failed, postgresql_where=failed)
+    op.create_index(
+        "ix_request_log_failed",
+        "request_log",
+        ["ended_at", "id", "outcome", "gateway", "token", "model"],
+        sqlite_where=failed,
+        postgresql_where=failed,
+    )
