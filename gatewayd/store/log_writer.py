@@ -30,7 +30,7 @@ from gatewayd.store.usage import RollUp, add_usage
 QUEUE_ROWS = 10_000
 QUEUE_BYTES = 64 * 1024 * 1024
 _BATCH_ROWS, _BATCH_BYTES = 500, 16 * 1024 * 1024
-_COLLECT_SECONDS = 0.25
+_COLLECT_SECONDS = 0.5
 _RETRY_SECONDS = 2.0
 
 log = logging.getLogger(__name__)

@@ -103,7 +103,7 @@ class LogFilter:
 
 def clean_row(row: LogRow) -> LogRow:
     """The row as both databases take it, whatever came from providers and clients."""
-    return LogRow(*[clean(value) for clean, value in zip(_CLEANERS, row, strict=True)])
+    return LogRow(*[_clean(value, rule) for value, rule in zip(row, _RULES, strict=True)])
 
 
 async def add_rows(session: Session, rows: Sequence[LogRow]) -> None:
@@ -188,19 +188,31 @@ def _row(row: Row) -> LogRow:
     return LogRow(**{**row, "stream": bool(row["stream"])})
 
 
-def _cleaner(column: sa.Column[Any]) -> Any:
+class _Rule(NamedTuple):
+    """text: else a number; largest: characters, or the number; missing: what stands for nothing."""
+
+    text: bool
+    largest: int
+    missing: Any
+
+
+def _clean(value: Any, rule: _Rule) -> Any:
+    """Most values are fine as they are, which is seen at once."""
+    if rule.text:
+        if type(value) is str and 0 < len(value) <= rule.largest and value.isascii() and "\0" not in value:
+            return value
+        return clean_text(value, rule.largest) or rule.missing
+    if type(value) is int and 0 <= value <= rule.largest:
+        return value
+    number = clean_number(value, rule.largest)
+    return rule.missing if number is None else number
+
+
+def _rule(column: sa.Column[Any]) -> _Rule:
     if isinstance(column.type, sa.Text):
-        limit = _LONG_TEXT if column.name in _LONG else _TEXT
-        nothing = None if column.nullable else ""
-        return lambda value: clean_text(value, limit) or nothing
+        return _Rule(True, _LONG_TEXT if column.name in _LONG else _TEXT, None if column.nullable else "")
     bits = 15 if isinstance(column.type, sa.SmallInteger) else 63 if isinstance(column.type, sa.BigInteger) else 31
-    missing = None if column.nullable else 0
-
-    def number(value: Any) -> int | None:
-        cleaned = clean_number(value, 2**bits - 1)
-        return missing if cleaned is None else cleaned
-
-    return number
+    return _Rule(False, 2**bits - 1, None if column.nullable else 0)
 
 
-_CLEANERS = [_cleaner(column) for column in request_log.columns]
+_RULES = [_rule(column) for column in request_log.columns]
