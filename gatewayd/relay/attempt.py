@@ -58,7 +58,7 @@ class Attempt:
     def __init__(self, target: Target, request: dict[str, Any], seal: Seal, estimate: int, message_id: str) -> None:
         self.target = target
         self.notes = Notes()
-        self.estimate = estimate
+        self._estimate = estimate
         for habit in (*target.learned, *(change.habit for change in target.changes)):
             self.notes.add(f"learned.{habit}", "the provider refused another form")
         chat = build_request(
@@ -110,6 +110,11 @@ class Attempt:
                 self.finished_at = self.last_piece
         yield answer.finish()
 
+    @property
+    def estimate(self) -> int:
+        """Of the request's input tokens."""
+        return self._estimate
+
     def close(self) -> None:
         """Gives the call up, whatever state it is in. Never waits."""
         if self.call is not None:
@@ -122,7 +127,7 @@ class Attempt:
             )
         told = await call.read_error()
         self.remedy = read_refusal(call.status, told, self.target.dialect, orjson.loads(self.body))
-        return _told_error(self.target, self.estimate, call.status, told, call.header("retry-after"))
+        return _told_error(self.target, self._estimate, call.status, told, call.header("retry-after"))
 
 
 def _told_error(target: Target, estimate: int, status: int, told: Any, retry_after: str | None = None) -> ApiError:

@@ -56,7 +56,6 @@ class Means:
 class Course:
     """gateways: all that are served, for `fallback`. Raises ApiError where the first attempt cannot be made at all.
 
-    request    the client's
     attempt    the current one
     attempts   how many were made so far
     started    message_start has been sent: a following attempt does not send it again
@@ -70,7 +69,7 @@ class Course:
         request: dict[str, Any],
     ) -> None:
         self._means = means
-        self.request = request
+        self._request = request
         self._measure: Measure = measure_request(request)
         self._message_id = f"msg_{secrets.token_hex(12)}"
         self._others = [gateways[name] for name in gateway.gateway.fallback if name in gateways]
@@ -108,6 +107,11 @@ class Course:
         """The provider counted the request's tokens."""
         target = self.attempt.target
         self._means.estimates.observe(target.gateway.id, target.upstream_model, self._measure, tokens)
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The client's, validated."""
+        return self._request
 
     def timed_out(self) -> None:
         """The provider said nothing in time."""
@@ -181,14 +185,14 @@ class Course:
 
     def _attempt_at(self, target: Target) -> Attempt:
         estimate = self._means.estimates.estimate(target.gateway.id, target.upstream_model, self._measure)
-        attempt = Attempt(target, self.request, self._means.seal, estimate, self._message_id)
+        attempt = Attempt(target, self._request, self._means.seal, estimate, self._message_id)
         if self.started:
             attempt.answer.start()
         return attempt
 
     def _choose(self, gateway: ActiveGateway) -> Target:
         """Raises Unavailable where the gateway lacks its secret, NotFound where its model map has no row."""
-        model = self.request["model"]
+        model = self._request["model"]
         if gateway.missing_secret is not None:
             raise Unavailable(f"secret {gateway.missing_secret} is not set", should_retry=False)
         route = gateway.gateway.route(model)
