@@ -180,7 +180,7 @@ class Exchange:
                 raise UpstreamFailed("the connection to the provider was lost") from None
 
     async def _emit(self, emit: Emit, events: list[Event]) -> None:
-        if self._record.ttft_ms is None and events:
+        if self._record.ttft_ms is None and events and events[0][0] != "error":
             self._record.ttft_ms = int((time.monotonic() - self._began) * 1000)
         if self._attempt.answer.error is None or self._committed:
             await emit(events)

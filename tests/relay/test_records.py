@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -44,6 +45,13 @@ async def broken_off(exchange: Exchange) -> None:
     exchange.writer.transport.abort()
 
 
+async def failing_late(exchange: Exchange) -> None:
+    await exchange.start_stream()
+    await asyncio.sleep(0.5)  # the silence has been broken meanwhile, by message_start
+    await exchange.event(b'data: {"error": {"message": "no"}}\n\n')
+    await exchange.write(b"0\r\n\r\n")
+
+
 async def refusing(exchange: Exchange) -> None:
     await exchange.json({"error": {"message": "no"}}, status=400)
 
@@ -70,13 +78,19 @@ async def test_without_usage_the_input_is_an_estimate(serving) -> None:
         priced(served, PRICE)
         await served.post()
         row = (await served.record()).row()
-    assert row.usage_source == "estimated"
-    assert (row.input_tokens, row.output_tokens, row.cost_nano) == (pytest.approx(3, abs=8), None, None)
+    assert (row.usage_source, row.output_tokens, row.cost_nano) == ("estimated", None, None)
+    assert row.input_tokens is not None
+    assert row.input_tokens > 0
 
 
 @pytest.mark.parametrize(
     ("script", "stream", "outcome"),
-    [(broken_off, True, "truncated"), (broken_off, False, "error"), (refusing, True, "error")],
+    [
+        (broken_off, True, "truncated"),
+        (broken_off, False, "error"),
+        (refusing, True, "error"),
+        (failing_late, True, "error"),
+    ],
 )
 async def test_how_an_exchange_ended(serving, script: Any, stream: bool, outcome: str) -> None:
     async with serving(script) as served:
