@@ -9,6 +9,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 # Where this import fails Sanic goes on without its extensions and says nothing: fail at start instead.
 import sanic_ext  # noqa: F401
@@ -27,14 +28,18 @@ from gatewayd.relay.breaker import Breakers
 from gatewayd.relay.course import Means
 from gatewayd.relay.estimates import Estimates
 from gatewayd.relay.learned import Learned
+from gatewayd.relay.recording import Recording
 from gatewayd.settings import Settings
 from gatewayd.store import Store
 from gatewayd.store.journal import Journal
+from gatewayd.store.log_writer import LogWriter
+from gatewayd.store.retention import Retention
 from gatewayd.upstream import Upstreams
 
 log = logging.getLogger("gatewayd")
 
 _SETTLING_SECONDS = 0.05
+_LAST_ROWS_SECONDS = 10  # for what is still to be written when the server stops
 
 _SERVER = {
     # above the relay's own limits: these only catch what those miss
@@ -72,10 +77,11 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
     def readiness() -> Readiness:
         draining = "draining" if app.ctx.relay.traffic.draining else ""
         reasons = [reason for reason in (app.ctx.not_yet, draining, live.database_problem) if reason]
-        warnings = [*live.problems, *([limiter.warning] if limiter.warning else [])]
+        warnings = [*live.problems, *(warning for warning in (limiter.warning, writer.warning) if warning)]
         return Readiness(reasons, warnings)
 
-    journal = Journal(store)
+    journal, writer = Journal(store), LogWriter(store)
+    recording = Recording(settings.log_bodies)
     learned, estimates = Learned(journal), Estimates()
     app = create_api(
         lambda: live.current,
@@ -86,8 +92,12 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
         network=settings.upstream_network,
         drain_seconds=settings.drain_seconds,
         limiter=limiter,
+        record=partial(_record, writer),
+        recording=recording,
     )
     _run_with(app, store, live, journal, learned, estimates)
+    retention = Retention(store, settings.log_retention_days, settings.body_retention_days)
+    _log_with(app, store, writer, recording, retention)
     return app
 
 
@@ -100,6 +110,7 @@ def create_api(
     timing: Timing | None = None,
     learned: Learned | None = None,
     estimates: Estimates | None = None,
+    recording: Recording | None = None,
     limiter: Limiter | None = None,
     network: Network = "local",
     drain_seconds: float = 0,
@@ -110,7 +121,7 @@ def create_api(
     means = Means(
         upstreams, Seal(secret_keys), learned or Learned(), estimates or Estimates(), Breakers(time.monotonic)
     )
-    relay = Relay(means, record or log_record, timing)
+    relay = Relay(means, record or log_record, timing, recording)
     limiter = limiter or Limiter()
     config = Config(env_prefix="GATEWAYD_SANIC_")  # nothing is read from SANIC_*: settings.py is the only reader
     config.update(_SERVER)
@@ -159,6 +170,27 @@ def _run_with(app: App, store: Store, live: Live, journal: Journal, learned: Lea
             await journal.flush()
         await estimates.share(store)
         await store.disconnect()
+
+
+def _log_with(app: App, store: Store, writer: LogWriter, recording: Recording, retention: Retention) -> None:
+    """The log writer ends after the last exchange and before its database does: Sanic runs what stops in reverse."""
+    running: list[asyncio.Task[None]] = []
+
+    @app.before_server_start
+    async def start(app: App) -> None:
+        loop = asyncio.get_running_loop()
+        running.append(loop.create_task(writer.run()))
+        app.ctx.tasks += [loop.create_task(work) for work in (recording.follow(store), retention.follow())]
+
+    @app.after_server_stop
+    async def stop(_app: App) -> None:
+        for task in running:
+            await writer.close(task, _LAST_ROWS_SECONDS)
+
+
+def _record(writer: LogWriter, record: Record) -> None:
+    log_record(record)
+    writer.put(record.row(), record.bodies)
 
 
 def _reload(app: App, live: Live) -> None:

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from gatewayd.addresses import refused_host
 from gatewayd.protocol.chat.dialects import DIALECTS, Dialect, dialect_for
+from gatewayd.protocol.parts import Usage
 
 GATEWAY_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
 SHA256_HEX = r"^[0-9a-f]{64}$"
@@ -161,6 +162,13 @@ class Price(Model):
     output: Dollars = 0
     cache_read: Dollars | None = None
     cache_write: Dollars | None = None
+
+    def cost(self, usage: Usage) -> int:
+        """In billionths of a dollar. Cached tokens without a price of their own cost what input costs."""
+        read = self.input if self.cache_read is None else self.cache_read
+        write = self.input if self.cache_write is None else self.cache_write
+        dollars = usage.input * self.input + usage.cache_read * read + usage.cache_write * write
+        return round((dollars + usage.output * self.output) * 1000)
 
 
 class ModelRoute(Model):

@@ -30,17 +30,40 @@ ENGINES = ("sqlite", "postgresql")
 
 @dataclass(frozen=True)
 class Cluster:
+    """A running one; a test that stops it starts it again."""
+
     port: int
     password: str
+    programs: Path
+    directory: Path
+
+    def start(self) -> None:
+        options = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.directory} -c fsync=off"
+        )
+        arguments = ("-D", self.directory / "data", "-o", options, "-l", self.directory / "log", "-w", "-t", "30")
+        _run(self.programs / "pg_ctl", *arguments, "start")
+
+    def stop(self) -> None:
+        _run(self.programs / "pg_ctl", "-D", self.directory / "data", "-m", "immediate", "-w", "stop")
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def url_without_password(self, url: str) -> str:
+        """For programs whose arguments everyone can see; they take PGPASSWORD."""
+        return url.replace(f":{self.password}@", "@")
 
     def create_database(self) -> str:
         """The URL of a new empty database."""
         name = f"test_{secrets.token_hex(6)}"
         asyncio.run(self._execute(f"CREATE DATABASE {name}"))
         return self.url(name)
+
+    def disconnect_all(self, url: str) -> None:
+        """Cuts every connection to that database."""
+        name = url.rpartition("/")[2]
+        asyncio.run(self._execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
 
     async def _execute(self, statement: str) -> None:
         connection = await asyncpg.connect(self.url("postgres"))
@@ -63,19 +86,18 @@ def postgresql() -> Iterator[Cluster]:
 
 
 def _run_cluster(programs: Path, directory: Path) -> Iterator[Cluster]:
-    cluster = Cluster(_free_port(), secrets.token_urlsafe(24))
+    cluster = Cluster(_free_port(), secrets.token_urlsafe(24), programs, directory)
     data, password = directory / "data", directory / "password"
     password.write_text(cluster.password)
     if os.geteuid() == 0:
         for path in (directory, password):
             shutil.chown(path, "postgres")
-    options = f"-p {cluster.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={directory} -c fsync=off"
     _run(programs / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", f"--pwfile={password}")
-    _run(programs / "pg_ctl", "-D", data, "-o", options, "-l", directory / "log", "-w", "-t", "30", "start")
+    cluster.start()
     try:
         yield cluster
     finally:
-        _run(programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+        cluster.stop()
 
 
 def _run(program: Path, *arguments: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 import time
 from collections.abc import Callable
@@ -14,10 +13,9 @@ from typing import Any
 from sanic import Request, Sanic
 from sanic.config import Config
 
+from gatewayd.api.client import claude_code_ids
 from gatewayd.gateways import Snapshot
 from gatewayd.relay import Limiter, Record, Relay
-
-_CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +56,18 @@ def request_id(request: ApiRequest) -> str:
 
 def new_record(request: ApiRequest, gateway_id: str, token: str, payload: dict[str, Any]) -> Record:
     """The record of an exchange that begins now. token: the name of the client's."""
-    session = request.headers.get("x-claude-code-session-id", "")
+    session, agent, parent_agent = claude_code_ids(request.headers, payload)
     return Record(
         request_id=request_id(request),
         gateway=gateway_id,
         token=token,
         started_at=int(time.time() * 1000),
-        model=payload["model"],
+        model=payload.get("model", ""),
         upstream_model="",
         stream=bool(payload.get("stream")),
-        session=session if _CLIENT_ID.fullmatch(session) else "",
+        session=session,
+        agent=agent,
+        parent_agent=parent_agent,
+        user_agent=request.headers.get("user-agent", ""),
         client_ip=request.ip,
     )

@@ -11,7 +11,7 @@ from sanic import HTTPResponse
 from gatewayd.api.auth import authenticate
 from gatewayd.api.body import read_body
 from gatewayd.api.context import ApiRequest, new_record
-from gatewayd.errors import NotFound, RateLimited
+from gatewayd.errors import ApiError, NotFound, RateLimited
 from gatewayd.protocol.anthropic import parse_request
 from gatewayd.protocol.tokens import read_features
 from gatewayd.relay import Record
@@ -25,8 +25,7 @@ async def create_message(request: ApiRequest, gateway_id: str) -> HTTPResponse |
     snapshot = services.current()
     gateway, token = authenticate(request, snapshot, gateway_id)
     with services.limiter.room():
-        body = await read_body(request)
-        payload = parse_request(body)
+        body, payload = await _read(request, gateway_id, token)
         record = new_record(request, gateway_id, token, payload)
         admission = services.limiter.admission(gateway, token)
         if admission is not None:
@@ -51,6 +50,18 @@ async def create_message(request: ApiRequest, gateway_id: str) -> HTTPResponse |
     return HTTPResponse(orjson.dumps(message), headers=headers, content_type="application/json")
 
 
+async def _read(request: ApiRequest, gateway_id: str, token: str) -> tuple[bytes, dict[str, Any]]:
+    """Raises ApiError, of which there is a record too: whoever wonders at a 400 finds it in the log."""
+    try:
+        body = await read_body(request)
+        return body, parse_request(body)
+    except ApiError as error:
+        record = new_record(request, gateway_id, token, {})
+        record.close(error)
+        request.app.ctx.relay.record(record)
+        raise
+
+
 async def _admit(request: ApiRequest, admission: Admission, payload: dict[str, Any], record: Record) -> None:
     """Raises RateLimited. An exchange that never was has its record too."""
     request.ctx.limit_headers = admission.headers
@@ -58,7 +69,7 @@ async def _admit(request: ApiRequest, admission: Admission, payload: dict[str, A
         await admission.begin(payload)
     except (RateLimited, asyncio.CancelledError) as error:
         refused = error if isinstance(error, RateLimited) else None
-        record.outcome = "error" if refused else "client_closed"
+        record.outcome = "refused" if refused else "cancelled"
         record.close(refused)
         request.app.ctx.relay.record(record)
         raise

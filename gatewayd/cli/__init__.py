@@ -20,6 +20,7 @@ VERBS = {
     "db": "gatewayd.cli.db:db",
     "demo": "gatewayd.cli.demo:demo",
     "healthcheck": "gatewayd.cli.healthcheck:healthcheck",
+    "logs": "gatewayd.cli.logs:logs",
     "serve": "gatewayd.cli.serve:serve",
     "simulate": "gatewayd.cli.simulate:simulate",
     "token": "gatewayd.cli.token:token",

@@ -1,4 +1,4 @@
-"""`gatewayd db`: the database's schema."""
+"""`gatewayd db`: the database's schema, and a copy of it all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from gatewayd.cli.runtime import read_settings, run_with_store, say, write_json
+from gatewayd.store.backup import back_up
 from gatewayd.store.migrations import SchemaStatus, read_status
 from gatewayd.store.migrations import upgrade as upgrade_schema
 from gatewayd.store.urls import parse_database_url
@@ -52,3 +53,15 @@ def status(ctx: click.Context, as_json: bool) -> None:
         click.echo(f"{address.shown}: schema {found.current or 'none'}, this program {found.newest}: {state}")
     if not found.is_current:
         ctx.exit(1)
+
+
+@db.command(short_help="Write a consistent copy.")
+@click.argument("path", type=click.Path(path_type=Path))
+def backup(path: Path) -> None:
+    """Example: gatewayd db backup gatewayd-backup.db
+
+    Writes a consistent copy of the database while it is in use: of SQLite a database file, of PostgreSQL what
+    pg_restore reads. The key file of SQLite (DATABASE.key) is not part of it; keep a copy of that too.
+    """
+    run_with_store(read_settings(), lambda store: back_up(store, path), schema=False)
+    say(f"wrote {path} ({path.stat().st_size} bytes)")

@@ -41,6 +41,7 @@ gateways:
     upstream: {{base_url: "{base_url}"}}
     models: [{{name: "sim-*"}}, {{name: "*", upstream_model: sim-fast}}]
     tokens: [{{name: demo, sha256: "{digest}"}}]
+    logging: {{bodies: all}}
 """
 
 

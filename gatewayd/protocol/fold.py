@@ -16,6 +16,7 @@ class Fold:
         self._repair = repair
         self.message: dict[str, Any] = {}
         self._pieces: list[str] = []  # of the open block
+        self._open = False
         self._signature = ""
 
     def add(self, stream: Iterable[Event]) -> None:
@@ -24,14 +25,21 @@ class Fold:
                 self.message = payload["message"] | {"content": []}
             elif name == "content_block_start":
                 self.message["content"].append(dict(payload["content_block"]))
-                self._pieces, self._signature = [], ""
+                self._pieces, self._signature, self._open = [], "", True
             elif name == "content_block_delta":
                 self._add_delta(payload["delta"])
             elif name == "content_block_stop":
                 self._stop_block(self.message["content"][-1])
+                self._open = False
             elif name == "message_delta":
                 self.message |= payload["delta"]
                 self.message["usage"] = payload["usage"]
+
+    def cut(self) -> dict[str, Any]:
+        """The message as far as it came; nothing is added afterwards."""
+        if self._open:
+            self._stop_block(self.message["content"][-1])
+        return self.message
 
     def _add_delta(self, delta: dict[str, Any]) -> None:
         if delta["type"] == "signature_delta":

@@ -38,12 +38,14 @@ class ToolCall(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """Tokens in Anthropic's meaning: `input` excludes what was read from or written to a cache."""
+    """Tokens in Anthropic's meaning: `input` excludes what was read from or written to a cache. `reasoning` is part of
+    `output`."""
 
     input: int
     cache_read: int
     cache_write: int
     output: int
+    reasoning: int = 0
 
 
 class Finish(NamedTuple):

@@ -120,6 +120,11 @@ class Attempt:
                 self.finished_at = self.last_piece
         yield answer.finish()
 
+    @property
+    def estimate(self) -> int:
+        """Of the request's input tokens."""
+        return self._estimate
+
     def close(self) -> None:
         """Gives the call up, whatever state it is in. Never waits."""
         if self.call is not None:

@@ -122,6 +122,11 @@ class Course:
         target = self.attempt.target
         self._means.estimates.observe(target.gateway.id, target.upstream_model, self._features, tokens)
 
+    @property
+    def request(self) -> dict[str, Any]:
+        """The client's, validated."""
+        return self._request
+
     def timed_out(self) -> None:
         """The provider said nothing in time."""
         self._means.breakers.failed(self._upstream)

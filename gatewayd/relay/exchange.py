@@ -21,9 +21,11 @@ from gatewayd.protocol.fold import Fold
 from gatewayd.relay.attempt import Attempt
 from gatewayd.relay.course import Course, Means
 from gatewayd.relay.record import Record
+from gatewayd.relay.recording import Recording
 from gatewayd.relay.repair import repair_json
 from gatewayd.relay.timing import Timing
 from gatewayd.relay.traffic import Traffic
+from gatewayd.store.bodies import Bodies
 
 Emit = Callable[[list[Event]], Awaitable[None]]
 
@@ -44,12 +46,20 @@ class Reply(Protocol):
 class Relay:
     """What all exchanges share.
 
-    record  is called once for each exchange, when it has ended; it must not block
+    record     is called once for each exchange, when it has ended; it must not block
+    recording  which exchanges leave their bodies
     """
 
-    def __init__(self, means: Means, record: Callable[[Record], None], timing: Timing | None = None) -> None:
+    def __init__(
+        self,
+        means: Means,
+        record: Callable[[Record], None],
+        timing: Timing | None = None,
+        recording: Recording | None = None,
+    ) -> None:
         self.means = means
         self.record = record
+        self.recording = recording or Recording()
         self.timing = timing or Timing()
         self.traffic = Traffic()
 
@@ -83,7 +93,9 @@ class Exchange:
         self._record = record
         self._reply: Reply | None = None
         self._committed = False
+        self._gateway = gateway
         self._course = Course(relay.means, gateway, gateways, request)
+        self._fold = Fold(repair_json) if relay.recording.may_want(gateway) else None  # what was sent, to be stored
         self._sending_since: float | None = None
         self._expired: ApiError | None = None
         self._scope: asyncio.Timeout | None = None
@@ -101,7 +113,7 @@ class Exchange:
 
     async def message(self) -> dict[str, Any]:
         """The whole answer as a Message. Raises ApiError."""
-        fold = Fold(repair_json)
+        fold = self._fold = self._fold or Fold(repair_json)
 
         async def emit(events: list[Event]) -> None:
             fold.add(events)
@@ -129,14 +141,14 @@ class Exchange:
         except ApiError as raised:
             error = raised
             if self._stalled and self._reply is not None:
-                self._record.outcome = "client_closed"
+                self._record.outcome = "cancelled"
                 self._reply.abort()
             elif self._committed:
                 await self._send(self._attempt.answer.fail(raised))
             else:
                 raise
         except asyncio.CancelledError:
-            self._record.outcome = "client_closed"
+            self._record.outcome = "cancelled"
             raise
         finally:
             self._relay.traffic.remove(self)
@@ -168,7 +180,7 @@ class Exchange:
                 raise UpstreamFailed("the connection to the provider was lost") from None
 
     async def _emit(self, emit: Emit, events: list[Event]) -> None:
-        if self._record.ttft_ms is None and events:
+        if self._record.ttft_ms is None and events and events[0][0] != "error":
             self._record.ttft_ms = int((time.monotonic() - self._began) * 1000)
         if self._attempt.answer.error is None or self._committed:
             await emit(events)
@@ -179,6 +191,8 @@ class Exchange:
         if not self._committed:
             self._committed = self._course.started = True
             await self._reply.start(self.notes)
+        if self._fold is not None:
+            self._fold.add(events)
         self._sending_since = time.monotonic()
         await self._reply.send(b"".join([sse.encode(name, payload) for name, payload in events]))
         self._sending_since = None
@@ -223,15 +237,39 @@ class Exchange:
                 await self._send(events)
 
     def _close_record(self, error: ApiError | None) -> None:
-        record, answer = self._record, self._attempt.answer
-        if answer.usage is not None:
-            record.input_tokens, record.cache_read, record.cache_write, record.output_tokens = answer.usage
-            self._course.observe(answer.usage.input + answer.usage.cache_read + answer.usage.cache_write)
+        record, attempt = self._record, self._attempt
         record.notes, record.attempts = self.notes, self._course.attempts
-        record.upstream_model = self._attempt.target.upstream_model
-        if self._attempt.target.gateway.id != record.gateway:
-            record.fallback = self._attempt.target.gateway.id
-        if error is None and record.outcome != "client_closed":
-            record.outcome, record.stop_reason = "ok", answer.stop_reason
+        record.upstream_model = attempt.target.upstream_model
+        if attempt.target.gateway.id != record.gateway:
+            record.fallback = attempt.target.gateway.id
+        if error is None and record.outcome != "cancelled":
+            record.outcome, record.stop_reason = "ok", attempt.answer.stop_reason
+        self._record_usage()
         record.close(error, committed=self._committed or error is None)
+        self._record_bodies()
         self._relay.record(record)
+
+    def _record_usage(self) -> None:
+        record, attempt = self._record, self._attempt
+        usage = attempt.answer.usage
+        if usage is not None:
+            record.usage_source = "told"
+            record.input_tokens, record.cache_read, record.cache_write, record.output_tokens, reasoning = usage
+            record.reasoning_tokens = reasoning
+            self._course.observe(usage.input + usage.cache_read + usage.cache_write)
+            price = attempt.target.route.price
+            record.cost_nano = None if price is None else price.cost(usage)
+        elif record.ttft_ms is not None and attempt.answer.error is None:
+            record.usage_source, record.input_tokens = "estimated", attempt.estimate
+
+    def _record_bodies(self) -> None:
+        record, key = self._record, self._attempt.target.gateway.api_key
+        if self._fold is None or not (why := self._relay.recording.wants(self._gateway, record.outcome)):
+            return
+        record.bodies = Bodies(
+            request=self._course.request,
+            upstream=self._attempt.body if record.attempts else None,
+            answer=self._fold.cut() or None,
+            secrets=[secret for secret in (key, self._gateway.api_key) if secret],
+            captured=why == "capture",
+        )

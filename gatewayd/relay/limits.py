@@ -225,9 +225,9 @@ def check_storage(url: str) -> None:
 def tokens_used(record: Record) -> int | None:
     """Of an exchange that has ended; None when nobody knows, so that what was reserved stays."""
     told = (record.input_tokens, record.cache_read, record.cache_write, record.output_tokens)
-    if any(count is not None for count in told):
+    if record.usage_source != "estimated" and any(count is not None for count in told):
         return sum(count or 0 for count in told)
-    refused = record.outcome == "error" and record.status != 200
+    refused = record.outcome in ("error", "refused") and record.status != 200
     return 0 if refused else None
 
 

@@ -73,3 +73,138 @@ estimate = sa.Table(
     sa.Column("sums", sa.Text, nullable=False),
     sa.Column("updated_at", sa.BigInteger, nullable=False),
 )
+
+#: One row per exchange, whatever its end. On PostgreSQL partitioned by the UTC day of `ended_at`: rows appear in the
+#: order of their ends, so a page that was seen never changes, and what is old is dropped by the day.
+request_log = sa.Table(
+    "request_log",
+    metadata,
+    sa.Column("ended_at", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("started_at", sa.BigInteger, nullable=False),
+    sa.Column("gateway", sa.Text, nullable=False),
+    sa.Column("token", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("upstream_model", sa.Text),
+    sa.Column("answered_by", sa.Text),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("error_type", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("stop_reason", sa.Text),
+    sa.Column("stream", sa.SmallInteger, nullable=False),
+    sa.Column("ttft_ms", sa.BigInteger),
+    sa.Column("duration_ms", sa.BigInteger, nullable=False),
+    sa.Column("input_tokens", sa.BigInteger),
+    sa.Column("cache_read", sa.BigInteger),
+    sa.Column("cache_write", sa.BigInteger),
+    sa.Column("output_tokens", sa.BigInteger),
+    sa.Column("reasoning_tokens", sa.BigInteger),
+    sa.Column("usage_source", sa.Text, nullable=False),
+    sa.Column("cost_nano", sa.BigInteger),
+    sa.Column("notes", sa.Text),
+    sa.Column("session", sa.Text),
+    sa.Column("agent", sa.Text),
+    sa.Column("parent_agent", sa.Text),
+    sa.Column("client_ip", sa.Text),
+    sa.Column("user_agent", sa.Text),
+    postgresql_partition_by="RANGE (ended_at)",
+)
+sa.Index("ix_request_log_id", request_log.c.id)
+sa.Index("ix_request_log_gateway", request_log.c.gateway, request_log.c.ended_at)
+sa.Index("ix_request_log_token", request_log.c.token, request_log.c.ended_at)
+sa.Index("ix_request_log_model", request_log.c.model, request_log.c.ended_at)
+_in_session, _failed = request_log.c.session.is_not(None), request_log.c.outcome != sa.literal_column("'ok'")
+sa.Index(
+    "ix_request_log_session",
+    request_log.c.session,
+    request_log.c.ended_at,
+    sqlite_where=_in_session,
+    postgresql_where=_in_session,
+)
+sa.Index(  # few rows, so it may hold all that they are filtered by
+    "ix_request_log_failed",
+    *(request_log.c[name] for name in ("ended_at", "id", "outcome", "gateway", "token", "model")),
+    sqlite_where=_failed,
+    postgresql_where=_failed,
+)
+
+_COUNTS = (
+    "requests errors cancelled truncated refused estimated unpriced input_tokens cache_read cache_write"
+    " output_tokens reasoning_tokens cost_nano duration_ms ttft_ms ttft_count"
+).split()
+
+
+def _usage(name: str) -> sa.Table:
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("at", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("gateway", sa.Text, primary_key=True),
+        sa.Column("model", sa.Text, primary_key=True),
+        sa.Column("token", sa.Text, primary_key=True),
+        *(sa.Column(count, sa.BigInteger, nullable=False) for count in _COUNTS),
+        sqlite_with_rowid=False,
+    )
+
+
+#: What pages and exports of usage read, so that they never scan the log. `at`: the first millisecond, UTC.
+usage_hourly = _usage("usage_hourly")
+usage_daily = _usage("usage_daily")
+
+#: A stored body as the blobs that it is put together from: `parts` holds their SHA-256 one after another.
+body = sa.Table(
+    "body",
+    metadata,
+    sa.Column("request_id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("ended_at", sa.BigInteger, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("parts", sa.LargeBinary, nullable=False),
+)
+sa.Index("ix_body_ended_at", body.c.ended_at)
+
+#: `hour`: the latest one in which a body that uses the blob was written, so that age alone decides what may go.
+blob = sa.Table(
+    "blob",
+    metadata,
+    sa.Column("sha256", sa.LargeBinary, primary_key=True),
+    sa.Column("hour", sa.BigInteger, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
+sa.Index("ix_blob_hour", blob.c.hour)
+
+#: Of how many of a gateway's next requests the bodies are to be stored, whatever its policy.
+capture = sa.Table(
+    "capture",
+    metadata,
+    sa.Column("gateway_id", sa.Text, primary_key=True),
+    sa.Column("remaining", sa.Integer, nullable=False),
+)
+
+#: Who changed what. `detail` is JSON and holds no secret.
+audit_event = sa.Table(
+    "audit_event",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+sa.Index("ix_audit_event_at", audit_event.c.at)
+sa.Index("ix_audit_event_subject", audit_event.c.subject, audit_event.c.at)
+
+#: Logins to the UI, by the SHA-256 of their cookie in hexadecimal; `credential` tells which password made it.
+admin_session = sa.Table(
+    "admin_session",
+    metadata,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("seen_at", sa.BigInteger, nullable=False),
+    sa.Column("client_ip", sa.Text, nullable=False),
+    sa.Column("user_agent", sa.Text, nullable=False),
+    sa.Column("credential", sa.Text, nullable=False),
+)

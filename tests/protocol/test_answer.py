@@ -38,7 +38,7 @@ def test_done_ends_it_at_once_and_finish_waits() -> None:
     assert (answer.finished, answer.whole, answer.ended) == (True, False, False)
     assert names(answer.feed(DONE)) == ["content_block_stop", "message_delta", "message_stop"]
     assert (answer.whole, answer.ended, answer.error, answer.stop_reason) == (True, True, None, "end_turn")
-    assert answer.usage == (3, 0, 0, 0)
+    assert answer.usage == (3, 0, 0, 0, 0)
     assert answer.feed(TEXT % b"y") == answer.finish() == answer.fail(TimedOut("late")) == []
     assert answer.error is None
 

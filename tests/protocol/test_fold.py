@@ -57,6 +57,16 @@ def test_the_end_brings_stop_reason_and_true_usage() -> None:
     }  # fmt: skip
 
 
+def test_a_message_that_breaks_off_is_kept_as_far_as_it_came() -> None:
+    broken = Fold()
+    broken.add([START, *block(events.TEXT_BLOCK, "x", "y")])
+    assert broken.cut()["content"] == [{"type": "text", "text": "xy"}]
+    between = Fold()
+    between.add([START, *block(events.TEXT_BLOCK, "x"), STOP])
+    assert between.cut()["content"] == [{"type": "text", "text": "x"}]
+    assert Fold().cut() == {}
+
+
 def test_arguments_that_were_cut_are_closed_where_they_were_cut() -> None:
     assert fold(START, *block(TOOL, '{"a": "x'), STOP)["content"][0]["input"] == {"a": "x"}
     assert fold(START, *block(TOOL), STOP)["content"][0]["input"] == {}

@@ -320,7 +320,7 @@ async def test_slots_are_released_once_by_handlers_cancelled_at_any_step(
                 if dice.random() < 0.3:
                     raise ValueError
             finally:
-                admission.end(closed(dice.choice(["ok", "error", "client_closed"])))
+                admission.end(closed(dice.choice(["ok", "error", "cancelled"])))
 
     for _ in range(20):
         tasks = [asyncio.ensure_future(handler()) for _ in range(30)]
@@ -355,7 +355,7 @@ async def test_a_client_that_leaves_while_it_is_being_admitted_has_its_record(mo
         task = asyncio.ensure_future(served.post())
         await until(lambda: limiter.running["g"] == 1)
         task.cancel()
-        assert (await served.record()).outcome == "client_closed"
+        assert (await served.record()).outcome == "cancelled"
         await until(lambda: limiter.open == 0)
         assert not limiter.running
 

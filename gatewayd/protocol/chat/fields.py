@@ -97,6 +97,7 @@ class Counts(NamedTuple):
     total: int | None = None
     cached: int | None = None
     cache_write: int | None = None
+    reasoning: int | None = None
 
     def updated(self, later: Counts) -> Counts:
         """Later numbers win; what a later object does not tell stays."""
@@ -112,7 +113,9 @@ class Counts(NamedTuple):
         cache_read = min(self.cached or 0, prompt)
         cache_write = min(self.cache_write or 0, prompt - cache_read)
         output = max(completion, (self.total or 0) - prompt) if self.prompt is not None else completion
-        return Usage(prompt - cache_read - cache_write, cache_read, cache_write, output)
+        return Usage(
+            prompt - cache_read - cache_write, cache_read, cache_write, output, min(self.reasoning or 0, output)
+        )
 
 
 def read_counts(usage: Any) -> Counts | None:
@@ -121,6 +124,8 @@ def read_counts(usage: Any) -> Counts | None:
         return None
     prompt_details = usage.get("prompt_tokens_details")
     prompt_details = prompt_details if isinstance(prompt_details, dict) else {}
+    details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+    details = details if isinstance(details, dict) else {}
     counts = Counts(
         prompt=_first(usage.get("prompt_tokens"), usage.get("input_tokens")),
         completion=_first(usage.get("completion_tokens"), usage.get("output_tokens")),
@@ -134,6 +139,7 @@ def read_counts(usage: Any) -> Counts | None:
             prompt_details.get("cache_write_tokens"), prompt_details.get("cache_creation_tokens"),
             usage.get("cache_creation_input_tokens"),
         ),
+        reasoning=_largest(details.get("reasoning_tokens"), usage.get("reasoning_tokens")),
     )  # fmt: skip
     return counts if any(count is not None for count in counts) else None
 
