@@ -140,7 +140,7 @@ async def test_the_client_leaves_between_attempts(serving, stream: bool) -> None
         async with asyncio.timeout(1):
             await served.provider.closed[served.provider.exchanges[-1].connection].wait()
         record = await served.record()
-        assert (record.outcome, record.attempts) == ("client_closed", 2)
+        assert (record.outcome, record.attempts) == ("cancelled", 2)
         assert len(served.records) == 1
         assert learned(served) == []
 
