@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import signal
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -34,7 +35,7 @@ from gatewayd.store import Store
 from gatewayd.store.journal import Journal
 from gatewayd.store.log_writer import LogWriter
 from gatewayd.store.retention import Retention
-from gatewayd.upstream import Upstreams
+from gatewayd.upstream import Upstreams, load_trust
 
 log = logging.getLogger("gatewayd")
 
@@ -90,6 +91,7 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
         secret_keys=secret_keys,
         readiness=readiness,
         network=settings.upstream_network,
+        trust=load_trust(environ),
         drain_seconds=settings.drain_seconds,
         limiter=limiter,
         record=partial(_record, writer),
@@ -113,11 +115,12 @@ def create_api(
     recording: Recording | None = None,
     limiter: Limiter | None = None,
     network: Network = "local",
+    trust: ssl.SSLContext | None = None,
     drain_seconds: float = 0,
     name: str = "gatewayd",
 ) -> App:
     """The LLM surface over any source of snapshots. `name`: Sanic wants it to be unique in the process."""
-    upstreams = Upstreams(network)
+    upstreams = Upstreams(network, trust)
     means = Means(
         upstreams, Seal(secret_keys), learned or Learned(), estimates or Estimates(), Breakers(time.monotonic)
     )

@@ -119,3 +119,30 @@ async def test_a_name_is_checked_by_the_address_that_it_resolves_to_now(monkeypa
         upstream = gateway.upstream.model_copy(update={"base_url": f"http://provider.test:{port}/v1"})
         served.swap(gateway=gateway.model_copy(update={"upstream": upstream}))
         assert [(await served.post()).status_code for _ in range(2)] == [200, 502]
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ("Retry-After: 7\r\n", "7"),
+        ("Retry-After-Ms: 1500\r\n", "2"),
+        ("Retry-After: 1\r\nRetry-After-Ms: 0\r\n", "1"),
+        ("Retry-After: 2.2\r\n", "3"),
+        ("Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n", "0"),
+        ("Retry-After: Sat, 31 Dec 2039 23:59:59 GMT\r\n", "large"),
+        ("Retry-After: soon, or so\r\n", None),
+        ("Retry-After-Ms: soon\r\n", None),
+        ("", None),
+    ],
+)
+async def test_however_a_provider_says_when_to_come_again_the_client_is_told_whole_seconds(
+    headers: str, seconds: str | None
+) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.json({"error": {"message": "slow down"}}, status=429, headers=headers)
+
+    async with serve(script) as served:
+        response = await served.post()
+        assert response.status_code == 429
+        told = response.headers.get("retry-after")
+        assert told == seconds if seconds != "large" else int(told) > 10**8

@@ -22,6 +22,7 @@ from gatewayd.relay.limits import check_storage
 from gatewayd.settings import Settings
 from gatewayd.store import Store
 from gatewayd.store.keys import load_secret_keys
+from gatewayd.upstream import load_trust
 
 BACKLOG = 4096  # thousands of streams may begin at once
 
@@ -41,6 +42,7 @@ def serve(host: str | None, port: int | None, workers: int, config_dir: Path | N
     settings = read_settings().model_copy(update={name: value for name, value in given.items() if value is not None})
     settings.check_admin_password()
     check_storage(settings.rate_limit_storage.get_secret_value())
+    load_trust(os.environ)  # told here, in one line, and not by each worker
     configure_logging(settings.log_format, settings.log_level)
     listener = listen(settings.host, settings.port)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})

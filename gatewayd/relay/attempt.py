@@ -137,7 +137,7 @@ class Attempt:
                 should_retry=False,
             )
         told = await call.read_error()
-        return _told_error(self.target, self._estimate, self._told, call.status, told, call.header("retry-after"))
+        return _told_error(self.target, self._estimate, self._told, call.status, told, call.retry_after)
 
 
 def _told_error(
