@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from tests.redis_server import RedisServer
 from tests.servers import ROOT, RunningServer, RunningSimulator, clean_env, free_port, run_server
+from tests.tools import cannot_be_had
 
 GOOD = "version: 1\ngateways:\n  demo: {upstream: {base_url: http://127.0.0.1:9}}\n"
 PASSWORD = {"ADMIN_PASSWORD": "a long enough password"}
@@ -230,3 +232,21 @@ def _until(look, good, seconds: float = 15):
             pytest.fail(f"not within {seconds} s; last seen: {seen!r}")
         time.sleep(0.1)
     return seen
+
+
+def test_more_connections_than_a_shell_allows_are_served(tmp_path: Path) -> None:
+    """`ulimit -n` is commonly 1,024, of which an exchange takes two; the process takes what it may have."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[1] < 2_000:
+        cannot_be_had("2,000 open files", "type: ulimit -Hn 4096")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        with run_server(tmp_path, "g", "http://127.0.0.1:9/v1", '[{name: "*"}]') as served:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            host, port = served.root.removeprefix("http://").split(":")
+            held = [socket.create_connection((host, int(port))) for _ in range(600)]
+            assert httpx.get(f"{served.root}/health", trust_env=False).status_code == 200
+            for one in held:
+                one.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -44,6 +46,7 @@ def serve(host: str | None, port: int | None, workers: int, config_dir: Path | N
     check_storage(settings.rate_limit_storage.get_secret_value())
     load_trust(os.environ)  # told here, in one line, and not by each worker
     configure_logging(settings.log_format, settings.log_level)
+    raise_file_limit()
     listener = listen(settings.host, settings.port)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     store = Store(settings.database_url.get_secret_value())
@@ -62,6 +65,13 @@ def _run(settings: Settings, secret_keys: list[bytes], listener: socket.socket) 
     """One serving process."""
     app = create_app(settings, environ=os.environ, secret_keys=secret_keys)
     app.run(sock=listener, protocol=Connection, single_process=True, motd=False)
+
+
+def raise_file_limit() -> None:
+    """As many open files as this user may have: each exchange needs two, and shells give 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # where the system refuses, what was given has to do
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def listen(host: str, port: int) -> socket.socket:

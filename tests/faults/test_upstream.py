@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from gatewayd.protocol.events import Event
 from gatewayd.relay import Timing
 from tests.faults.upstream import FAULTS, MIB, Fault
+from tests.protocol.grammar import check_grammar
 from tests.relay.conftest import Served, events, serve
 from tests.relay.provider import Exchange, completion
 
@@ -62,7 +64,7 @@ def check_stream(fault: Fault, status: int, text: str) -> None:
     names = [name for name, _ in seen]
     assert names[0] == "message_start"
     assert names[-1] == fault.streamed
-    assert names.count("message_stop") + names.count("error") == 1
+    check_grammar([Event(name, payload) for name, payload in seen])
     if fault.streamed == "error":
         check_error(fault, seen[-1][1])
 

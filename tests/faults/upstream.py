@@ -100,7 +100,22 @@ async def dribble(exchange: Exchange) -> None:
     await exchange.end()
 
 
+async def chunk_extensions(exchange: Exchange) -> None:
+    """A right answer whose chunks have extensions, and a trailer."""
+    await exchange.start_stream()
+    for piece in (b"data: " + orjson.dumps(HI) + b"\n\n", b"data: " + orjson.dumps(STOP) + b"\n\n" + DONE):
+        await exchange.write(b'%x;name=value;other="a b"\r\n%b\r\n' % (len(piece), piece))
+    await exchange.write(b"0\r\nX-Trailer: 1\r\n\r\n")
+
+
+def _raw(delta: bytes, more: bytes = b"") -> bytes:
+    """An event of one delta, as bytes that no serializer would write."""
+    return b'data: {"choices":[{"index":0,"finish_reason":null,"delta":%b}]%b}\n\n' % (delta, more)
+
+
 HI = chunk({"content": "Hi"})
+VARIANT = b"data:" + orjson.dumps(HI) + b"\r\n\r\n"
+CALLED = chunk({}, "tool_calls", usage={"prompt_tokens": 7, "completion_tokens": 2})
 STOP = chunk({}, "stop", usage={"prompt_tokens": 7, "completion_tokens": 2})
 DONE = b"data: [DONE]\n\n"
 WHOLE = response(orjson.dumps(completion()))
@@ -177,4 +192,49 @@ FAULTS = [
     Fault("a-finish-no-done", sse(HI, STOP, end="open"), 200, "message_stop"),
     Fault("a-dup-finish", sse(HI, STOP, STOP, DONE, HI), 200, "message_stop"),
     Fault("a-byte-dribble", dribble, 200, "message_stop"),
+    # --- odd, but an answer ---
+    Fault("a-sse-variants", sse(b": hi\r\nretry: 5\r\nid: 1\r\n", VARIANT, STOP, DONE), 200, "message_stop"),
+    Fault("a-chunk-ext", chunk_extensions, 200, "message_stop"),
+    Fault("a-nan", sse(_raw(b'{"content":"Hi"}', b',"logprobs":NaN,"x":-Infinity'), STOP, DONE), 200, "message_stop"),
+    *[
+        Fault(f"a-usage-{name}", sse(HI, chunk({}, "stop", usage=usage), DONE), 200, "message_stop")
+        for name, usage in {
+            "negative": {"prompt_tokens": -7, "completion_tokens": -1},
+            "fraction": {"prompt_tokens": 7.5, "completion_tokens": 1e300},
+            "text": {"prompt_tokens": "7", "completion_tokens": "many"},
+            "null": {"prompt_tokens": None, "completion_tokens": None},
+            "huge": {"prompt_tokens": 2**63, "completion_tokens": 10**18},
+            "list": [1],
+        }.items()
+    ],
+    Fault("a-bad-utf8", sse(_raw(b'{"content":"a\xff\xc3b"}'), STOP, DONE), 200, "message_stop"),
+    Fault("a-lone-surrogate", sse(_raw(b'{"content":"a\\ud83db"}'), STOP, DONE), 200, "message_stop"),
+    Fault("a-control-chars", sse(chunk({"content": "\x1b[2J\u2028\u202e\x00"}), STOP, DONE), 200, "message_stop"),
+    *[
+        Fault(f"a-weird-{name}", sse(piece, HI, STOP, DONE), 200, "message_stop")
+        for name, piece in {
+            "choices-null": {"choices": None},
+            "choices-object": {"choices": {}},
+            "choices-of-null": {"choices": [None]},
+            "content-number": chunk({"content": 5}),
+            "content-list": chunk({"content": ["a", 1, None]}),
+            "delta-null": {"choices": [{"index": 0, "delta": None}]},
+            "index-text": {"choices": [{"index": "0", "delta": {"content": "a"}}]},
+            "calls-number": chunk({"tool_calls": 3}),
+        }.items()
+    ],
+    *[
+        Fault(f"a-tool-{name}", sse(chunk({"tool_calls": calls}), CALLED, DONE), 200, "message_stop")
+        for name, calls in {
+            "no-id": [{"index": 0, "function": {"name": "f", "arguments": "{}"}}],
+            "negative-index": [{"index": -1, "id": "a", "function": {"name": "f", "arguments": "{}"}}],
+            "object-arguments": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": {"a": 1}}}],
+            "cut-arguments": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"a": "b'}}],
+            "interleaved": [
+                {"index": n % 2, "id": "ab"[n % 2], "function": {"name": "f" if n < 2 else "", "arguments": text}}
+                for n, text in enumerate(['{"a"', '{"b"', ": 1}", ": 2}"])
+            ],
+        }.items()
+    ],
+    Fault("a-tool-no-name", sse(chunk({"tool_calls": [{"index": 0, "id": "a"}]}), CALLED, DONE), 502, says="name"),
 ]  # fmt: skip
