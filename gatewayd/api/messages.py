@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from gatewayd.api.body import read_body
 from gatewayd.api.context import ApiRequest, new_record
 from gatewayd.errors import ApiError, NotFound, RateLimited
 from gatewayd.protocol.anthropic import parse_request
-from gatewayd.protocol.tokens import read_features
+from gatewayd.protocol.tokens import Features, read_features
 from gatewayd.relay import Record
 from gatewayd.relay.limits import Admission
 
@@ -27,15 +28,14 @@ async def create_message(request: ApiRequest, gateway_id: str) -> HTTPResponse |
     with services.limiter.room():
         body, payload = await _read(request, gateway_id, token)
         record = new_record(request, gateway_id, token, payload)
+        features = read_features(payload)
         admission = services.limiter.admission(gateway, token)
         if admission is not None:
-            await _admit(request, admission, payload, record)
-        make = services.relay.exchange
+            await _admit(request, admission, features, record)
+        make = partial(services.relay.exchange, gateway, snapshot.gateways, payload, features, record)
         try:
-            if PDF_IN_BASE64 in body:  # reading a document's text takes long enough to hold up everybody else
-                exchange = await asyncio.to_thread(make, gateway, snapshot.gateways, payload, record)
-            else:
-                exchange = make(gateway, snapshot.gateways, payload, record)
+            # reading a document's text takes long enough to hold up everybody else
+            exchange = await asyncio.to_thread(make) if PDF_IN_BASE64 in body else make()
             if payload.get("stream"):
                 reply = StreamReply(request)
                 await exchange.stream(reply)
@@ -62,11 +62,11 @@ async def _read(request: ApiRequest, gateway_id: str, token: str) -> tuple[bytes
         raise
 
 
-async def _admit(request: ApiRequest, admission: Admission, payload: dict[str, Any], record: Record) -> None:
+async def _admit(request: ApiRequest, admission: Admission, features: Features, record: Record) -> None:
     """Raises RateLimited. An exchange that never was has its record too."""
     request.ctx.limit_headers = admission.headers
     try:
-        await admission.begin(payload)
+        await admission.begin(features)
     except (RateLimited, asyncio.CancelledError) as error:
         refused = error if isinstance(error, RateLimited) else None
         record.outcome = "refused" if refused else "cancelled"

@@ -94,7 +94,12 @@ def read_features(request: dict[str, Any]) -> Features:
 
 def estimate_tokens(request: dict[str, Any]) -> int:
     """Tokens of a parsed request, at least 1, for a model of which nothing is known."""
-    return max(1, round(sum(read_features(request))))
+    return unlearned(read_features(request))
+
+
+def unlearned(features: Features) -> int:
+    """The same from the features."""
+    return max(1, round(sum(features)))
 
 
 # --- structure -------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from gatewayd.errors import (
 from gatewayd.gateways import ActiveGateway
 from gatewayd.protocol.events import Event
 from gatewayd.protocol.seal import Seal
-from gatewayd.protocol.tokens import read_features
+from gatewayd.protocol.tokens import Features
 from gatewayd.relay.attempt import Attempt, Target
 from gatewayd.relay.breaker import Breakers
 from gatewayd.relay.estimates import Estimates
@@ -68,10 +68,11 @@ class Course:
         gateway: ActiveGateway,
         gateways: Mapping[str, ActiveGateway],
         request: dict[str, Any],
+        features: Features,
     ) -> None:
         self._means = means
         self._request = request
-        self._features = read_features(request)
+        self._features = features
         self._message_id = f"msg_{secrets.token_hex(12)}"
         self._others = [gateways[name] for name in gateway.gateway.fallback if name in gateways]
         self._again = {ConnectionFailed: True, RateLimited: True, Overloaded: True}  # may be tried once more

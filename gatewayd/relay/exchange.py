@@ -18,6 +18,7 @@ from gatewayd.gateways import ActiveGateway
 from gatewayd.protocol import sse
 from gatewayd.protocol.events import Event
 from gatewayd.protocol.fold import Fold
+from gatewayd.protocol.tokens import Features
 from gatewayd.relay.attempt import Attempt
 from gatewayd.relay.course import Course, Means
 from gatewayd.relay.record import Record
@@ -68,11 +69,12 @@ class Relay:
         gateway: ActiveGateway,
         gateways: Mapping[str, ActiveGateway],
         request: dict[str, Any],
+        features: Features,
         record: Record,
     ) -> Exchange:
         """A translated request, ready to be sent. Raises ApiError where it cannot be."""
         try:
-            return Exchange(self, gateway, gateways, request, record)
+            return Exchange(self, gateway, gateways, request, features, record)
         except ApiError as error:
             record.close(error)
             self.record(record)
@@ -86,6 +88,7 @@ class Exchange:
         gateway: ActiveGateway,
         gateways: Mapping[str, ActiveGateway],
         request: dict[str, Any],
+        features: Features,
         record: Record,
     ) -> None:
         self._relay = relay
@@ -94,7 +97,7 @@ class Exchange:
         self._reply: Reply | None = None
         self._committed = False
         self._gateway = gateway
-        self._course = Course(relay.means, gateway, gateways, request)
+        self._course = Course(relay.means, gateway, gateways, request, features)
         self._fold = Fold(repair_json) if relay.recording.may_want(gateway) else None  # what was sent, to be stored
         self._sending_since: float | None = None
         self._expired: ApiError | None = None

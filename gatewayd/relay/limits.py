@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from gatewayd.errors import ConfigurationError, Overloaded, RateLimited
 from gatewayd.gateways import ActiveGateway, Limits
-from gatewayd.protocol.tokens import estimate_tokens
+from gatewayd.protocol.tokens import Features, unlearned
 from gatewayd.relay.record import Record
 
 if TYPE_CHECKING:
@@ -142,11 +142,11 @@ class Admission:
         self._charges: list[Charge] = []
         self.headers: dict[str, str] = {}
 
-    async def begin(self, request: dict[str, Any]) -> None:
+    async def begin(self, features: Features) -> None:
         """Raises RateLimited; then nothing is held or charged, and neither when the caller is cancelled."""
         self._take_slots()
         try:
-            await self._charge(_rules(self._parties, request))
+            await self._charge(_rules(self._parties, features))
         except BaseException:
             self._release()
             self._limiter.correct([(charge, -charge.rule.cost) for charge in self._charges])
@@ -248,7 +248,7 @@ def _is_set(limits: Limits) -> bool:
     )
 
 
-def _rules(parties: Sequence[Party], request: dict[str, Any]) -> list[Rule]:
+def _rules(parties: Sequence[Party], features: Features) -> list[Rule]:
     """Requests first: they are the cheaper ones to give back."""
     rules = [
         Rule("requests", party, party.limits.requests_per_minute, 1)
@@ -256,7 +256,7 @@ def _rules(parties: Sequence[Party], request: dict[str, Any]) -> list[Rule]:
         if party.limits.requests_per_minute is not None
     ]
     if any(party.limits.tokens_per_minute is not None for party in parties):
-        estimate = estimate_tokens(request)
+        estimate = unlearned(features)
         rules += [
             Rule("tokens", party, party.limits.tokens_per_minute, estimate)
             for party in parties

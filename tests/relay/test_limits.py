@@ -18,7 +18,7 @@ import redis.asyncio
 
 from gatewayd.errors import ConfigurationError, RateLimited
 from gatewayd.gateways import Limits
-from gatewayd.protocol.tokens import estimate_tokens
+from gatewayd.protocol.tokens import estimate_tokens, read_features
 from gatewayd.relay import Limiter
 from gatewayd.relay.limits import Admission, check_storage
 from gatewayd.relay.record import Record
@@ -220,12 +220,13 @@ import asyncio, sys
 from gatewayd.app import create_api
 from gatewayd.gateways import Limits
 from gatewayd.relay.limits import Limiter
+from gatewayd.protocol.tokens import read_features
 from tests.relay.conftest import active, body
 limiter, gateway = Limiter(), active(base_url="http://127.0.0.1:1")
 def begin(**limits):
     record = gateway.gateway.model_copy(update={"limits": Limits(**limits)})
     object.__setattr__(gateway, "gateway", record)
-    asyncio.run(limiter.admission(gateway, "t").begin(body()))
+    asyncio.run(limiter.admission(gateway, "t").begin(read_features(body())))
     print("limits" in sys.modules)
 assert limiter.admission(gateway, "t") is None
 begin(concurrent=5)
@@ -313,7 +314,7 @@ async def test_slots_are_released_once_by_handlers_cancelled_at_any_step(
         with limiter.room():
             admission = limiter.admission(made, "t")
             assert admission is not None
-            await admission.begin(body())
+            await admission.begin(read_features(body()))
             try:
                 most = max(most, limiter.running["g"])
                 await asyncio.sleep(dice.random() * 0.005)

@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
+from limits.aio.storage import MemoryStorage
 
 from gatewayd.relay import rates
 from gatewayd.relay.rates import Rates, Window
@@ -264,3 +265,32 @@ async def test_a_storage_that_is_away_at_the_start_or_refuses_the_password_stops
         assert made.alone
         await made.close()
     assert "hunter2" not in caplog.text
+
+
+async def test_many_counters_in_memory_do_not_slow_a_hit() -> None:
+    """The library's own storage walks all of them after each: 0.7 ms with 5,000."""
+
+    async def milliseconds(rates: Rates) -> float:
+        times = []
+        for _ in range(100):
+            began = time.perf_counter()
+            await rates.take("one", 10**6, 1)
+            times.append(time.perf_counter() - began)
+        return sorted(times)[50] * 1000
+
+    few, many = Rates("memory"), Rates("memory")
+    for n in range(5_000):
+        await many.take(f"token {n}", 100, 1)
+    assert await milliseconds(many) < 3 * await milliseconds(few)
+
+
+async def test_expired_counters_in_memory_are_forgotten(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    monkeypatch.setattr("gatewayd.relay.rates.SWEEP_SECONDS", 0.0)
+    rates = Rates("memory")
+    await rates.take("old", 100, 1)
+    clock.now += 600
+    await rates.take("new", 100, 1)
+    storage = rates._memory._storage
+    assert isinstance(storage, MemoryStorage)
+    assert [key for key in storage.storage if "old" in key] == []
+    assert [key for key in storage.expirations if "old" in key] == []
