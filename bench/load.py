@@ -13,6 +13,7 @@ import random
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from bench.client import Caller, Result
@@ -66,11 +67,14 @@ async def soak(served: RunningServer, provider: LoadProvider, count: int) -> dic
     async def one() -> None:
         stream, chance = dice.random() < 0.7, dice.random()
         if chance < 0.15:
-            result = await client.call(dice.choice(FAULTS), stream=stream)
+            call = partial(client.call, dice.choice(FAULTS), stream=stream)
         elif chance < 0.3:
-            result = await client.call("20x50", stream=True, leave_after=dice.random() * 0.3 + 0.001)
+            call = partial(client.call, "20x50", stream=True, leave_after=dice.random() * 0.3 + 0.001)
         else:
-            result = await client.call("5x2", stream=stream)
+            call = partial(client.call, "5x2", stream=stream)
+        while (result := await call()).status == 529:  # the breaker is open: every client of the API comes again
+            ends["529, come again"] += 1
+            await asyncio.sleep(1)
         ends[f"{result.status} {result.ended}"] += 1
 
     async def worker(share: int) -> None:
