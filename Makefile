@@ -48,7 +48,7 @@ LOCK = $(BIN)/uv pip compile setup.cfg --universal --python-version 3.11 --gener
 lock: $(VENV)/created ## Write requirements.lock and requirements-dev.lock from setup.cfg
 	$(PIP) install --quiet $(UV)
 	$(LOCK) --extra dev --output-file requirements-dev.lock
-	$(LOCK) --constraint requirements-dev.lock --output-file requirements.lock
+	$(LOCK) --extra redis --constraint requirements-dev.lock --output-file requirements.lock
 
 clean: ## Remove everything that make made
 	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
