@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -206,6 +207,8 @@ def test_the_demo_serves_until_ctrl_c_and_says_how_to_connect(tmp_path: Path) ->
             cwd=ROOT,
             env=clean_env({}),
             stdout=out,
+            # a shell that runs the tests in the background ignores Ctrl-C, and so would all its children
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
     try:
         text = _until(lambda: (tmp_path / "out").read_text(), lambda text: "Ctrl-C" in text)
