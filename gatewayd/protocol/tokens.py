@@ -17,8 +17,8 @@ import orjson
 
 from gatewayd.protocol.media import image_size
 
-SAMPLE = 32 * 1024
-_SLICE = 128  # short slices: neighbouring text is alike
+SAMPLE = 24 * 1024
+_SLICE = 96  # short slices: neighbouring text is alike
 
 _PREAMBLE = 12
 _MESSAGE = 4  # what chat templates put around a message

@@ -101,7 +101,8 @@ class Attempt:
         if not self._told:
             return None
         status, told = self._told[0]
-        return read_refusal(status, told, self.target.dialect, orjson.loads(self.body))
+        change = read_refusal(status, told, self.target.dialect, orjson.loads(self.body))
+        return change and replace(change, reason=_without_key(self.target, change.reason))
 
     async def events(self, upstreams: Upstreams) -> AsyncIterator[list[Event]]:
         """Calls the provider; yields the events of each read that has any. Raises ApiError."""
@@ -145,8 +146,13 @@ def _told_error(
 ) -> ApiError:
     """A provider's error as ours, without the key that it may repeat. `kept` is given what was told."""
     kept.append((status, told))
-    window, key = target.route.context_window, target.gateway.api_key
+    window = target.route.context_window
     error = read_error(status, told, context_window=window, estimate=estimate, retry_after=retry_after)
-    if key and key in error.message:  # providers that refuse a key like to repeat it
-        error.message = error.message.replace(key, "[redacted]")
+    error.message = _without_key(target, error.message)
     return error
+
+
+def _without_key(target: Target, text: str) -> str:
+    """Providers that refuse a key like to repeat it."""
+    key = target.gateway.api_key
+    return text.replace(key, "[redacted]") if key else text

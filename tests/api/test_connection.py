@@ -76,7 +76,7 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+@pytest.mark.parametrize("head", HEADS.values(), ids=[f"b-smuggle-{name.replace(' ', '-')}" for name in HEADS])
 async def test_an_ambiguous_head_is_refused_and_nothing_behind_it_is_executed(head: bytes) -> None:
     async with serve(answer) as served:
         received = await talk(served, head + SMUGGLED)
@@ -94,7 +94,7 @@ async def test_two_requests_in_one_go_are_answered_in_order() -> None:
         assert b'{"status":"ok"}' in second
 
 
-@pytest.mark.parametrize("part", ["head", "body"])
+@pytest.mark.parametrize("part", ["head", "body"], ids=["b-slowloris-head", "b-slowloris-body"])
 async def test_a_request_that_drips_is_cut_off(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Connection, "head_seconds", 0.5)
     monkeypatch.setattr(Connection, "body_seconds", 0.5)

@@ -235,3 +235,20 @@ async def test_another_worker_picks_up_what_one_learned(store: Store, monkeypatc
                 await asyncio.sleep(0.01)
     finally:
         following.cancel()
+
+
+async def test_what_is_logged_of_a_refusal_is_without_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+    async def script(exchange: Exchange) -> None:
+        if "temperature" in exchange.body:
+            said = f"Unsupported parameter: 'temperature' (key {exchange.header('authorization')})"
+            await exchange.json({"error": {"message": said}}, status=400)
+        else:
+            await exchange.json(completion())
+
+    async with serve(script) as served:
+        assert (await served.post(**REQUEST)).status_code == 200
+    learned = next(record for record in caplog.records if record.message == "learned")
+    assert "Unsupported parameter" in learned.reason
+    assert "sk-provider" not in str(vars(learned))
