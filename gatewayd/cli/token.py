@@ -63,7 +63,7 @@ def list_(gateway: str, as_json: bool) -> None:
 def revoke(gateway: str, name: str) -> None:
     """Example: gatewayd token revoke demo laptop
 
-    Revokes a token: from the next second or two on, its requests are refused.
+    Revokes a token: after one second at most, its requests are refused.
     """
     row = run_with_store(read_settings(), lambda store: revoke_client_token(store, gateway, name))
     say(f"revoked token {name!r} of gateway {gateway}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +25,7 @@ from gatewayd.errors import StoreUnavailable
 from gatewayd.gateways import ActiveGateway, Gateway, Snapshot
 from gatewayd.store import Store
 from gatewayd.store.gateways import GatewayRow, list_gateways
+from gatewayd.store.listen import listen
 from gatewayd.store.migrations import upgrade
 from gatewayd.store.state import read_revision
 from gatewayd.store.tokens import TokenRow, list_tokens
@@ -32,8 +34,9 @@ logger = logging.getLogger(__name__)
 
 Mode = Literal["sync", "seed", "off"]
 
-#: SQLite answers from memory; PostgreSQL costs a round trip.
-_DATABASE_POLL_SECONDS = {"sqlite": 1.0, "postgresql": 2.0}
+#: A change must be served within a second. SQLite answers from memory; PostgreSQL costs a round trip and mostly tells
+#: by itself (`store.listen`).
+_DATABASE_POLL_SECONDS = {"sqlite": 0.25, "postgresql": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class Live:
         self._digest = ""
         self._secrets_digest = ""
         self._refreshing = asyncio.Lock()
+        self._heard = asyncio.Event()
 
     async def start(self) -> Started:
         """Migrates, applies the files, builds the first snapshot. The store must be connected.
@@ -126,6 +130,7 @@ class Live:
         """Runs until cancelled: follows changes of the database, of the files and of secrets that lie in files."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_database())
+            tasks.create_task(listen(self._store.address, self._heard))
             if self._poll_seconds:
                 tasks.create_task(self._watch_files())
 
@@ -135,7 +140,7 @@ class Live:
                 await self._follow_database()
             except StoreUnavailable as error:
                 self._note_database_problem(error)
-            await asyncio.sleep(_DATABASE_POLL_SECONDS[self._store.address.engine])
+            await self._pause()
 
     async def _follow_database(self) -> None:
         seen: int | None = None
@@ -146,7 +151,14 @@ class Live:
                 if number != seen:
                     await self._refresh_if_changed()
                     seen = number
-                await asyncio.sleep(_DATABASE_POLL_SECONDS[self._store.address.engine])
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """Until the database told of a change, or it is time to look."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DATABASE_POLL_SECONDS[self._store.address.engine]):
+                await self._heard.wait()
+        self._heard.clear()
 
     async def _refresh_if_changed(self) -> None:
         async with self._store.session() as session:

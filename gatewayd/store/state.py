@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gatewayd.store.database import Session
+from gatewayd.store.listen import CHANNEL
 from gatewayd.store.tables import config_state
 
 
@@ -12,6 +13,8 @@ async def read_revision(session: Session) -> int:
 
 
 async def bump_revision(session: Session) -> int:
-    """Inside `write_lock`. Gives the new revision."""
+    """Inside `write_lock`. Gives the new revision; on PostgreSQL those who listen hear of it at the commit."""
     await session.execute(config_state.update().values(revision=config_state.c.revision + 1))
+    if session.engine == "postgresql":
+        await session.execute(f"NOTIFY {CHANNEL}")
     return await read_revision(session)

@@ -22,7 +22,9 @@ GOOD = "version: 1\ngateways:\n  demo:\n    name: {name}\n    upstream: {{base_u
 
 
 def write(directory: Path, name: str = "One", more: str = "") -> None:
-    (directory / "a.yaml").write_text(GOOD.format(name=name, more=more))
+    """In one step: a poll must not find the file half written."""
+    (directory / ".a.yaml").write_text(GOOD.format(name=name, more=more))
+    (directory / ".a.yaml").rename(directory / "a.yaml")
 
 
 @pytest.fixture
