@@ -4,13 +4,14 @@ Each feature is a number of tokens, as an average tokenizer would cut one kind o
 for a model that nobody has learned anything about; `estimator` weighs them. Text is counted by runs of one class of
 characters (words, numbers, marks, …), which is what tokenizers cut it into. The weights are a fit over tokenizers of
 several model families on prose, code, JSON, logs, Chinese and Japanese. Of long requests a sample is counted that is
-spread evenly, so that the cost is bounded; up to SAMPLE bytes everything is.
+spread evenly, so that the cost is bounded; up to SAMPLE characters everything is.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import orjson
@@ -76,8 +77,8 @@ def read_features(request: dict[str, Any]) -> Features:
     for message in request.get("messages") or ():
         found.messages += 1
         _add(message.get("content"), found)
-    texts, thinking, tools = (b"\n".join(zone) for zone in (found.texts, found.thinking, found.tools))
-    step = max(_SLICE, (len(texts) + len(thinking) + len(tools)) * _SLICE // SAMPLE)
+    texts, thinking, tools = found.texts, found.thinking, found.tools
+    step = max(_SLICE, sum(map(len, [*texts, *thinking, *tools])) * _SLICE // SAMPLE)
     return Features(
         *_weigh(texts, step),
         thinking=sum(_weigh(thinking, step)),
@@ -111,9 +112,9 @@ class _Found:
     __slots__ = ("area", "calls", "images", "messages", "pages", "results", "texts", "thinking", "tool_count", "tools")
 
     def __init__(self) -> None:
-        self.texts: list[bytes] = []
-        self.thinking: list[bytes] = []
-        self.tools: list[bytes] = []
+        self.texts: list[str] = []
+        self.thinking: list[str] = []
+        self.tools: list[str] = []
         self.tool_count = self.messages = self.calls = self.results = self.images = self.pages = 0
         self.area = 0.0
 
@@ -122,15 +123,15 @@ def _add_tools(request: dict[str, Any], found: _Found) -> None:
     for tool in request.get("tools") or ():
         if tool.get("input_schema") is not None:
             found.tool_count += 1
-            found.tools.append(tool["name"].encode())
-            found.tools.append((tool.get("description") or "").encode())
-            found.tools.append(orjson.dumps(tool["input_schema"]))
+            found.tools.append(tool["name"])
+            found.tools.append(tool.get("description") or "")
+            found.tools.append(orjson.dumps(tool["input_schema"]).decode())
 
 
 def _add(content: Any, found: _Found) -> None:
     """Adds the content of a message or of a block."""
     if isinstance(content, str):
-        found.texts.append(content.encode())
+        found.texts.append(content)
         return
     for block in content or ():
         _add_block(block, found)
@@ -139,13 +140,13 @@ def _add(content: Any, found: _Found) -> None:
 def _add_block(block: dict[str, Any], found: _Found) -> None:
     kind = block["type"]
     if kind == "text":
-        found.texts.append(block["text"].encode())
+        found.texts.append(block["text"])
     elif kind == "thinking":
-        found.thinking.append(block["thinking"].encode())
+        found.thinking.append(block["thinking"])
     elif kind == "tool_use":
         found.calls += 1
-        found.texts.append(block["name"].encode())
-        found.texts.append(orjson.dumps(block["input"]))
+        found.texts.append(block["name"])
+        found.texts.append(orjson.dumps(block["input"]).decode())
     elif kind == "tool_result":
         found.results += 1
         _add(block.get("content"), found)
@@ -165,9 +166,9 @@ def _area(source: dict[str, Any]) -> float:
 
 def _add_document(block: dict[str, Any], found: _Found) -> None:
     source = block["source"]
-    found.texts.append((block.get("title") or "").encode())
+    found.texts.append(block.get("title") or "")
     if source["type"] == "text":
-        found.texts.append(source["data"].encode())
+        found.texts.append(source["data"])
     elif source["type"] == "content":
         _add(source["content"], found)
     else:
@@ -222,14 +223,14 @@ _CLASSES = _classes()
 _WORDS, _NUMBERS, _MARKS = _only(b"aA"), _only(b"0"), _only(b".")
 
 
-def _weigh(text: bytes, step: int) -> tuple[float, float, float, float, float, float, float, float]:
-    """Tokens of a text by kind, from a slice at every `step` bytes."""
-    if not text:
+def _weigh(texts: list[str], step: int) -> tuple[float, float, float, float, float, float, float, float]:
+    """Tokens of texts by kind, from a slice at every `step` characters."""
+    length = sum(map(len, texts))
+    if not length:
         return 0, 0, 0, 0, 0, 0, 0, 0
-    sample = text
-    if step > _SLICE:
-        sample = b"".join([text[start : start + _SLICE] for start in range(0, len(text), step)])
-    scale = len(text) / len(sample)
+    text = "\n".join(texts) if step == _SLICE else "".join(_spread(texts, step))
+    scale = length / len(text) if step > _SLICE else 1.0
+    sample = text.encode()
     ascii_only = sample.isascii()
     classes = sample.translate(_CLASSES)
     count = classes.count
@@ -243,6 +244,16 @@ def _weigh(text: bytes, step: int) -> tuple[float, float, float, float, float, f
         0 if ascii_only else scale * 0.64 * count(b"j"),
         0 if ascii_only else scale * (0.962 * count(b"k") + 0.355 * count(b"o") + 4.5 * count(b"e")),
     )
+
+
+def _spread(texts: list[str], step: int) -> Iterator[str]:
+    """Slices that lie evenly in all texts together. Nothing is joined or encoded for them: texts are large."""
+    start = 0
+    for text in texts:
+        while start < len(text):
+            yield text[start : start + _SLICE]
+            start += step
+        start -= len(text)
 
 
 def _runs(classes: bytes, kept: bytes) -> int:
