@@ -150,6 +150,8 @@ def _run_with(app: App, store: Store, live: Live, journal: Journal, learned: Lea
         await estimates.load(store)
         work = (live.watch(), journal.run(), learned.follow(store), estimates.follow(store))
         app.ctx.tasks = [loop.create_task(coroutine) for coroutine in work]
+        for task in app.ctx.tasks:
+            task.add_done_callback(_tell_failure)
         with contextlib.suppress(RuntimeError, ValueError):  # only the main thread may; elsewhere polling does it
             loop.add_signal_handler(signal.SIGHUP, _reload, app, live)
 
@@ -181,11 +183,19 @@ def _log_with(app: App, store: Store, writer: LogWriter, recording: Recording, r
         loop = asyncio.get_running_loop()
         running.append(loop.create_task(writer.run()))
         app.ctx.tasks += [loop.create_task(work) for work in (recording.follow(store), retention.follow())]
+        for task in (*running, *app.ctx.tasks[-2:]):
+            task.add_done_callback(_tell_failure)
 
     @app.after_server_stop
     async def stop(_app: App) -> None:
         for task in running:
             await writer.close(task, _LAST_ROWS_SECONDS)
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    """Work beside the requests ends with its process. Where it does not, nobody would see why."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("a part of the server has stopped; restart it", exc_info=error)
 
 
 def _record(writer: LogWriter, record: Record) -> None:

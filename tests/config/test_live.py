@@ -33,7 +33,8 @@ def configs(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_polls(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)  # as it is served: what is logged then is formed too
     monkeypatch.setattr(live_module, "_DATABASE_POLL_SECONDS", {"sqlite": 0.02, "postgresql": 0.02})
 
 
