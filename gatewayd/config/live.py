@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -69,6 +70,8 @@ class Live:
     current           what requests see
     problems          errors of the configuration files as last read, one line each; empty when all is well
     database_problem  why the database could not be asked when last tried, or None
+    applied_at        when the files were last taken, epoch seconds; 0: not by this process
+    conflicts         how many records their files contradict, as last applied
     """
 
     def __init__(
@@ -83,6 +86,8 @@ class Live:
         self.current = Snapshot()
         self.problems: tuple[str, ...] = ()
         self.database_problem: str | None = None
+        self.applied_at = 0.0
+        self.conflicts = 0
         self._store = store
         self._secrets = SecretReader(environ, config_dir)
         self._config_dir = config_dir
@@ -196,6 +201,8 @@ class Live:
             raise
         applied = await apply(self._store, desired, mode=self._mode, generate_tokens=generate_tokens)
         self._digest, self.problems = found.digest(), ()
+        self.applied_at = time.time()
+        self.conflicts = len({notice.gateway_id for notice in applied.notices if notice.conflict})
         return applied
 
     async def _look(self) -> _Files:
@@ -229,7 +236,12 @@ async def build_snapshot(store: Store, secrets: SecretReader) -> Snapshot:
         rows = [row for row in await list_gateways(session) if row.state == "active"]
         tokens = await list_tokens(session)
     active = await asyncio.to_thread(lambda: [_activate(row, tokens, secrets) for row in rows])
-    return Snapshot({gateway.id: gateway for gateway in active if gateway is not None}, revision)
+    drifted = sum(row.applied is not None and row.spec != _without_tokens(row.applied) for row in rows)
+    return Snapshot({gateway.id: gateway for gateway in active if gateway is not None}, revision, drifted)
+
+
+def _without_tokens(applied: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in applied.items() if name != "tokens"}
 
 
 def _activate(row: GatewayRow, tokens: list[TokenRow], secrets: SecretReader) -> ActiveGateway | None:
