@@ -155,10 +155,10 @@ def _run_with(app: App, store: Store, live: Live, journal: Journal, learned: Lea
     @app.before_server_start
     async def start(app: App) -> None:
         loop = asyncio.get_running_loop()
-        await store.connect()
-        await live.refresh()
-        await learned.load(store)
-        await estimates.load(store)
+        await live.begin()
+        with contextlib.suppress(StoreUnavailable):  # their tasks try again
+            await learned.load(store)
+            await estimates.load(store)
         work = (live.watch(), journal.run(), learned.follow(store), estimates.follow(store))
         app.ctx.tasks = [loop.create_task(coroutine) for coroutine in work]
         for task in app.ctx.tasks:

@@ -183,8 +183,12 @@ def run_server(
     env: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
     limits: str = "{}",
+    await_path: str = "/ready",
 ) -> Iterator[RunningServer]:
-    """`gatewayd serve` as a process, on SQLite in `folder` unless `env` says otherwise, with one gateway."""
+    """`gatewayd serve` as a process, on SQLite in `folder` unless `env` says otherwise, with one gateway.
+
+    await_path: what answers 200 when it is up
+    """
     token = f"gwd-{secrets.token_hex(16)}"
     configs = folder / "configs"
     configs.mkdir()
@@ -205,7 +209,7 @@ def run_server(
         process = subprocess.Popen(command, cwd=ROOT, env=clean_env(settings), stdout=output, stderr=output)
     root = f"http://127.0.0.1:{port}"
     try:
-        _await_ready(f"{root}/ready", process, log)
+        _await_ready(f"{root}{await_path}", process, log)
         yield RunningServer(root, f"{root}/gateway/{gateway_id}", token, log, process)
     finally:
         end(process)

@@ -101,6 +101,10 @@ class Store:
         self.database_url = database_url
         self._database: Database | None = None
 
+    @property
+    def connected(self) -> bool:
+        return self._database is not None
+
     async def connect(self) -> None:
         database = self._build_database()
         with mapped(self.address):
