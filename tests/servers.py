@@ -184,10 +184,11 @@ def run_server(
     arguments: Sequence[str] = (),
     limits: str = "{}",
     await_path: str = "/ready",
+    program: Sequence[str] = ("-m", "gatewayd", "serve"),
 ) -> Iterator[RunningServer]:
     """`gatewayd serve` as a process, on SQLite in `folder` unless `env` says otherwise, with one gateway.
 
-    await_path: what answers 200 when it is up
+    await_path: what answers 200 when it is up; program: what Python runs
     """
     token = f"gwd-{secrets.token_hex(16)}"
     configs = folder / "configs"
@@ -204,7 +205,7 @@ def run_server(
         **(env or {}),
     }
     log = folder / "serve.log"
-    command = [sys.executable, "-m", "gatewayd", "serve", *arguments]
+    command = [sys.executable, *program, *arguments]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=clean_env(settings), stdout=output, stderr=output)
     root = f"http://127.0.0.1:{port}"

@@ -339,7 +339,7 @@ def test_two_replicas_that_start_at_the_same_moment(
             replica.stdin.write("go\n")
             replica.stdin.flush()
         said = [replica.communicate(timeout=60) for replica in replicas]
-        assert [replica.returncode for replica in replicas] == [0, 0], said
+        assert [replica.returncode for replica in replicas] == [0, 0], "".join(err for _, err in said)
         assert sorted(out.strip() for out, _ in said) == ["1 demo 0", "1 demo 1"], "one of them made the token"
 
 
