@@ -123,6 +123,8 @@ def run_simulator(**options: Any) -> Iterator[RunningSimulator]:
     """A simulated provider in a thread of its own; `options` go to `create_simulator`."""
     app = create_simulator(**options)
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    # asyncio leaves it out where the listener names no protocol; answers then come 40 ms late now and then
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
