@@ -23,6 +23,8 @@ from gatewayd.api.routes import add_routes
 from gatewayd.config.live import Live
 from gatewayd.errors import StoreUnavailable
 from gatewayd.gateways import Snapshot
+from gatewayd.observe.metrics import Metrics, State
+from gatewayd.observe.shared_metrics import shared_folder
 from gatewayd.protocol.seal import Seal
 from gatewayd.relay import Limiter, Record, Relay, Timing
 from gatewayd.relay.breaker import Breakers
@@ -40,6 +42,7 @@ from gatewayd.upstream import Upstreams, load_trust
 log = logging.getLogger("gatewayd")
 
 _SETTLING_SECONDS = 0.05
+_SAMPLE_SECONDS = 1
 _LAST_ROWS_SECONDS = 10  # for what is still to be written when the server stops
 
 _SERVER = {
@@ -84,6 +87,7 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
     journal, writer = Journal(store), LogWriter(store)
     recording = Recording(settings.log_bodies)
     learned, estimates = Learned(journal), Estimates()
+    metrics = Metrics(lambda: _state(app, live, writer))
     app = create_api(
         lambda: live.current,
         learned=learned,
@@ -96,10 +100,14 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
         limiter=limiter,
         record=partial(_record, writer),
         recording=recording,
+        metrics=metrics,
+        metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else "",
     )
     _run_with(app, store, live, journal, learned, estimates)
     retention = Retention(store, settings.log_retention_days, settings.body_retention_days)
     _log_with(app, store, writer, recording, retention)
+    if shared_folder() is not None:
+        _sample_with(app, metrics)
     return app
 
 
@@ -117,6 +125,8 @@ def create_api(
     network: Network = "local",
     trust: ssl.SSLContext | None = None,
     drain_seconds: float = 0,
+    metrics: Metrics | None = None,
+    metrics_token: str = "",
     name: str = "gatewayd",
 ) -> App:
     """The LLM surface over any source of snapshots. `name`: Sanic wants it to be unique in the process."""
@@ -124,11 +134,12 @@ def create_api(
     means = Means(
         upstreams, Seal(secret_keys), learned or Learned(), estimates or Estimates(), Breakers(time.monotonic)
     )
-    relay = Relay(means, record or log_record, timing, recording)
+    metrics = metrics or Metrics(lambda: State(inflight=len(app.ctx.relay.traffic)))
+    relay = Relay(means, partial(_count, metrics, record or log_record), timing, recording)
     limiter = limiter or Limiter()
     config = Config(env_prefix="GATEWAYD_SANIC_")  # nothing is read from SANIC_*: settings.py is the only reader
     config.update(_SERVER)
-    services = Services(current, relay, limiter, readiness)
+    services = Services(current, relay, limiter, readiness, metrics, metrics_token)
     app: App = Sanic(name, config=config, ctx=services, configure_logging=False)
     add_routes(app)
 
@@ -147,12 +158,14 @@ def _run_with(app: App, store: Store, live: Live, journal: Journal, learned: Lea
     @app.before_server_start
     async def start(app: App) -> None:
         loop = asyncio.get_running_loop()
-        await store.connect()
-        await live.refresh()
-        await learned.load(store)
-        await estimates.load(store)
+        await live.begin()
+        with contextlib.suppress(StoreUnavailable):  # their tasks try again
+            await learned.load(store)
+            await estimates.load(store)
         work = (live.watch(), journal.run(), learned.follow(store), estimates.follow(store))
         app.ctx.tasks = [loop.create_task(coroutine) for coroutine in work]
+        for task in app.ctx.tasks:
+            task.add_done_callback(_tell_failure)
         with contextlib.suppress(RuntimeError, ValueError):  # only the main thread may; elsewhere polling does it
             loop.add_signal_handler(signal.SIGHUP, _reload, app, live)
 
@@ -184,11 +197,50 @@ def _log_with(app: App, store: Store, writer: LogWriter, recording: Recording, r
         loop = asyncio.get_running_loop()
         running.append(loop.create_task(writer.run()))
         app.ctx.tasks += [loop.create_task(work) for work in (recording.follow(store), retention.follow())]
+        for task in (*running, *app.ctx.tasks[-2:]):
+            task.add_done_callback(_tell_failure)
 
     @app.after_server_stop
     async def stop(_app: App) -> None:
         for task in running:
             await writer.close(task, _LAST_ROWS_SECONDS)
+
+
+def _sample_with(app: App, metrics: Metrics) -> None:
+    """Another worker may be asked for what stands here."""
+
+    async def sample() -> None:
+        while True:
+            metrics.sample()
+            await asyncio.sleep(_SAMPLE_SECONDS)
+
+    @app.before_server_start
+    async def start(app: App) -> None:
+        app.ctx.tasks.append(asyncio.get_running_loop().create_task(sample()))
+
+
+def _state(app: App, live: Live, writer: LogWriter) -> State:
+    return State(
+        inflight=len(app.ctx.relay.traffic),
+        log_queue=len(writer),
+        log_dropped=writer.dropped_rows + writer.refused_rows,
+        revision=live.current.revision,
+        applied_well=not live.problems,
+        applied_at=live.applied_at,
+        drifted=live.current.drifted,
+        conflicts=live.conflicts,
+    )
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    """Work beside the requests ends with its process. Where it does not, nobody would see why."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("a part of the server has stopped; restart it", exc_info=error)
+
+
+def _count(metrics: Metrics, record: Callable[[Record], None], ended: Record) -> None:
+    metrics.observe(ended)
+    record(ended)
 
 
 def _record(writer: LogWriter, record: Record) -> None:

@@ -4,6 +4,7 @@ error type, and `api.errors` is the only place that renders them.
     GatewaydError
       ConfigurationError    settings, YAML, database: told on stderr in one line, exit code 1
         StoreUnavailable      the database does not answer, or not as it should: worth another try later
+          StoreUnreachable      nothing is wrong with what we ask for: the database is away, or not up yet
           RowRefused            the database works, but does not take this row
       ApiError              told to a client of the LLM surface
         InvalidRequest        400 invalid_request_error
@@ -35,6 +36,10 @@ class ConfigurationError(GatewaydError):
 
 class StoreUnavailable(ConfigurationError):
     """The database does not answer, or not as it should. The text never holds the password."""
+
+
+class StoreUnreachable(StoreUnavailable):
+    """The database is away, or not up yet. It is worth waiting for; a wrong password is not."""
 
 
 class RowRefused(StoreUnavailable):

@@ -264,7 +264,13 @@ class ActiveGateway:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All gateways at one revision of the configuration. Immutable; swapped whole."""
+    """All gateways at one revision of the configuration. Immutable; swapped whole.
+
+    drifted   how many records were changed since their file was applied
+    complete  False while the database has not been read: there may be more gateways and tokens than these
+    """
 
     gateways: Mapping[str, ActiveGateway] = field(default_factory=dict)
     revision: int = 0
+    drifted: int = 0
+    complete: bool = True

@@ -123,6 +123,8 @@ def run_simulator(**options: Any) -> Iterator[RunningSimulator]:
     """A simulated provider in a thread of its own; `options` go to `create_simulator`."""
     app = create_simulator(**options)
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    # asyncio leaves it out where the listener names no protocol; answers then come 40 ms late now and then
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -183,8 +185,13 @@ def run_server(
     env: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
     limits: str = "{}",
+    await_path: str = "/ready",
+    program: Sequence[str] = ("-m", "gatewayd", "serve"),
 ) -> Iterator[RunningServer]:
-    """`gatewayd serve` as a process, on SQLite in `folder` unless `env` says otherwise, with one gateway."""
+    """`gatewayd serve` as a process, on SQLite in `folder` unless `env` says otherwise, with one gateway.
+
+    await_path: what answers 200 when it is up; program: what Python runs
+    """
     token = f"gwd-{secrets.token_hex(16)}"
     configs = folder / "configs"
     configs.mkdir()
@@ -200,12 +207,12 @@ def run_server(
         **(env or {}),
     }
     log = folder / "serve.log"
-    command = [sys.executable, "-m", "gatewayd", "serve", *arguments]
+    command = [sys.executable, *program, *arguments]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=clean_env(settings), stdout=output, stderr=output)
     root = f"http://127.0.0.1:{port}"
     try:
-        _await_ready(f"{root}/ready", process, log)
+        _await_ready(f"{root}{await_path}", process, log)
         yield RunningServer(root, f"{root}/gateway/{gateway_id}", token, log, process)
     finally:
         end(process)

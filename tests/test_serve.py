@@ -53,9 +53,6 @@ def test_an_unusable_database_is_one_line(tmp_path: Path) -> None:
         said = refused(serve(tmp_path, {**PASSWORD, "DATABASE_URL": f"sqlite:///{tmp_path}/{name}"}))
         assert says in said
         assert len(said.splitlines()) == 1
-    said = refused(serve(tmp_path, {**PASSWORD, "DATABASE_URL": "postgres://u:hidden@127.0.0.1:9/x"}))
-    assert "cannot be reached" in said
-    assert "hidden" not in said
     assert not list(tmp_path.glob("*.key"))
 
 

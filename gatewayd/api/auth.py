@@ -7,7 +7,7 @@ import hmac
 from typing import NamedTuple
 
 from gatewayd.api.context import ApiRequest
-from gatewayd.errors import AuthenticationFailed
+from gatewayd.errors import AuthenticationFailed, Unavailable
 from gatewayd.gateways import ActiveGateway, Snapshot
 
 _MAX_TOKEN_BYTES = 4096
@@ -21,7 +21,7 @@ class Caller(NamedTuple):
 
 
 def authenticate(request: ApiRequest, snapshot: Snapshot, gateway_id: str) -> Caller:
-    """Raises AuthenticationFailed, always with the same words."""
+    """Raises AuthenticationFailed, always with the same words; Unavailable while nobody can know who is right."""
     token = read_token(request)
     gateway = snapshot.gateways.get(gateway_id)
     # the same work for a known and an unknown gateway
@@ -31,6 +31,8 @@ def authenticate(request: ApiRequest, snapshot: Snapshot, gateway_id: str) -> Ca
     for candidate in known:
         found |= hmac.compare_digest(candidate, digest)
     if gateway is None or not token or not found:
+        if token and not snapshot.complete:
+            raise Unavailable("the database has not been reached yet, and may know this token", retry_after=5)
         raise AuthenticationFailed("the gateway token is missing or not valid here", should_retry=False)
     return Caller(gateway, gateway.token_hashes[digest])
 

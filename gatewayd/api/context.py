@@ -15,6 +15,7 @@ from sanic.config import Config
 
 from gatewayd.api.client import claude_code_ids
 from gatewayd.gateways import Snapshot
+from gatewayd.observe.metrics import Metrics
 from gatewayd.relay import Limiter, Record, Relay
 
 
@@ -28,12 +29,17 @@ class Readiness:
 
 @dataclass
 class Services:
-    """current: the snapshot that serves now; the tasks belong to the serving process."""
+    """current: the snapshot that serves now; the tasks belong to the serving process.
+
+    metrics_token: what /metrics asks for; empty: nothing
+    """
 
     current: Callable[[], Snapshot]
     relay: Relay
     limiter: Limiter
     readiness: Callable[[], Readiness]
+    metrics: Metrics
+    metrics_token: str = field(default="", repr=False)
     not_yet: str = "starting"
     tasks: list[asyncio.Task[None]] = field(default_factory=list, repr=False)
 

@@ -11,6 +11,7 @@ from gatewayd.api.context import App, request_id
 from gatewayd.api.errors import render_error
 from gatewayd.api.health import health, probe, ready
 from gatewayd.api.messages import count_tokens, create_message
+from gatewayd.api.metrics import metrics
 from gatewayd.api.models import get_model, list_models
 
 # method, path, handler, does the handler read the body itself
@@ -23,6 +24,7 @@ ROUTES: list[tuple[str, str, Callable[..., Coroutine[Any, Any, HTTPResponse | No
     ("HEAD", "/gateway/<gateway_id>/api/hello", probe, False),
     ("GET", "/health", health, False),
     ("GET", "/ready", ready, False),
+    ("GET", "/metrics", metrics, False),
 ]
 
 

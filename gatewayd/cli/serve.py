@@ -20,6 +20,7 @@ from gatewayd.config.live import Live, Started
 from gatewayd.config.live import start as start_configuration
 from gatewayd.errors import ConfigurationError
 from gatewayd.observe.logging import configure_logging
+from gatewayd.observe.shared_metrics import forget_gauges, share_metrics
 from gatewayd.relay.limits import check_storage
 from gatewayd.settings import Settings
 from gatewayd.store import Store
@@ -58,7 +59,8 @@ def serve(host: str | None, port: int | None, workers: int, config_dir: Path | N
     if workers == 1:
         run()
     else:
-        Workers(workers, run).run()
+        with share_metrics() as folder:
+            Workers(workers, run, partial(forget_gauges, folder)).run()
 
 
 def _run(settings: Settings, secret_keys: list[bytes], listener: socket.socket) -> None:

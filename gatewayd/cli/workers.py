@@ -23,11 +23,15 @@ log = logging.getLogger(__name__)
 
 
 class Workers:
-    """serve: runs one worker, from its first line to its end, in a process of its own."""
+    """serve: runs one worker, from its first line to its end, in a process of its own.
 
-    def __init__(self, count: int, serve: Callable[[], None]) -> None:
+    ended: is called with the process id of a worker that died and is replaced
+    """
+
+    def __init__(self, count: int, serve: Callable[[], None], ended: Callable[[int | None], None]) -> None:
         self._context = multiprocessing.get_context("fork")  # shares the memory of what is imported already
         self._serve = serve
+        self._ended = ended
         self._count = count
         self._processes: list[BaseProcess] = []
         self._stopping = False
@@ -65,6 +69,7 @@ class Workers:
     def _replace_dead(self) -> None:
         for process in [process for process in self._processes if not process.is_alive()]:
             log.error("worker %s ended with %s; another one is started", process.pid, process.exitcode)
+            self._ended(process.pid)
             time.sleep(_RESPAWN_SECONDS)
             self._start()
             self._processes.remove(process)

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from gatewayd.config.apply import Applied, apply
 from gatewayd.config.load import InvalidConfiguration, SourceFile, digest_files, load_files, read_files
+from gatewayd.config.plan import plan_sync
 from gatewayd.config.secrets import Resolved, SecretReader
-from gatewayd.errors import StoreUnavailable
+from gatewayd.errors import ConfigurationError, StoreUnavailable, StoreUnreachable
 from gatewayd.gateways import ActiveGateway, Gateway, Snapshot
 from gatewayd.store import Store
 from gatewayd.store.gateways import GatewayRow, list_gateways
@@ -37,6 +39,8 @@ Mode = Literal["sync", "seed", "off"]
 #: A change must be served within a second. SQLite answers from memory; PostgreSQL costs a round trip and mostly tells
 #: by itself (`store.listen`).
 _DATABASE_POLL_SECONDS = {"sqlite": 0.25, "postgresql": 0.5}
+
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 4.0  # it is to be served within 5 s of the database's return
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class Live:
     current           what requests see
     problems          errors of the configuration files as last read, one line each; empty when all is well
     database_problem  why the database could not be asked when last tried, or None
+    applied_at        when the files were last taken, epoch seconds; 0: not by this process
+    conflicts         how many records their files contradict, as last applied
     """
 
     def __init__(
@@ -86,6 +92,8 @@ class Live:
         self.current = Snapshot()
         self.problems: tuple[str, ...] = ()
         self.database_problem: str | None = None
+        self.applied_at = 0.0
+        self.conflicts = 0
         self._store = store
         self._secrets = SecretReader(environ, config_dir)
         self._config_dir = config_dir
@@ -95,6 +103,7 @@ class Live:
         self._secrets_digest = ""
         self._refreshing = asyncio.Lock()
         self._heard = asyncio.Event()
+        self._begun = True
 
     async def start(self) -> Started:
         """Migrates, applies the files, builds the first snapshot. The store must be connected.
@@ -111,13 +120,42 @@ class Live:
             if await self._is_empty():
                 raise
         await self.refresh()
+        self._begun = True
         notices = [notice.text for notice in applied.notices] if applied else []
         trouble = [found.trouble] if found.trouble else []
         return Started(migrated, len(found.files), applied, (*trouble, *self.problems, *notices))
 
+    async def begin(self) -> None:
+        """The first snapshot of a serving process: of the database or, while that is away, of the files alone.
+
+        Connects the store. While it cannot, `watch` goes on trying, and does then what `start` does.
+        """
+        try:
+            await self._store.connect()
+            await self.refresh()
+        except StoreUnreachable as error:
+            await self.begin_without(error)
+
+    async def begin_without(self, error: StoreUnreachable) -> Started:
+        """The database is away: serve what the files alone say."""
+        self._begun = False
+        found = await self._look()
+        try:
+            self.current = await asyncio.to_thread(_build_from_files, found.files, self._secrets)
+        except InvalidConfiguration as invalid:
+            self.problems = tuple(map(str, invalid.problems))
+            self.current = Snapshot(complete=False)
+        self.database_problem = str(error)
+        waiting = f"{error}; until it answers, the gateways of the files are served, and no others"
+        trouble = [found.trouble] if found.trouble else []
+        return Started(False, len(found.files), None, (waiting, *trouble, *self.problems))
+
     async def reload(self) -> None:
         """Applies the files again, as on SIGHUP. Files with errors change nothing and are logged."""
-        await self._apply_and_log(await self._look())
+        try:
+            await self._apply_and_log(await self._look())
+        except StoreUnavailable as error:
+            self._note_database_problem(error)
 
     async def refresh(self) -> None:
         """Builds a snapshot of what the database holds now, and swaps it in."""
@@ -128,11 +166,32 @@ class Live:
 
     async def watch(self) -> None:
         """Runs until cancelled: follows changes of the database, of the files and of secrets that lie in files."""
+        await self._await_database()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_database())
             tasks.create_task(listen(self._store.address, self._heard))
             if self._poll_seconds:
                 tasks.create_task(self._watch_files())
+
+    async def _await_database(self) -> None:
+        """Until the database has been migrated, the files applied and the snapshot built, where that is still to do."""
+        wait = _FIRST_WAIT_SECONDS
+        while not self._begun:
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+            try:
+                await self._begin_late()
+            except ConfigurationError as error:
+                self._note_database_problem(error)
+
+    async def _begin_late(self) -> None:
+        if not self._store.connected:
+            await self._store.connect()
+        await upgrade(self._store, apart=True)
+        await self._apply_and_log(await self._look())
+        await self.refresh()
+        self._begun, self.database_problem = True, None
+        logger.warning("the database answers now; all gateways are served")
 
     async def _watch_database(self) -> None:
         while True:
@@ -208,6 +267,8 @@ class Live:
             raise
         applied = await apply(self._store, desired, mode=self._mode, generate_tokens=generate_tokens)
         self._digest, self.problems = found.digest(), ()
+        self.applied_at = time.time()
+        self.conflicts = len({notice.gateway_id for notice in applied.notices if notice.conflict})
         return applied
 
     async def _look(self) -> _Files:
@@ -219,7 +280,7 @@ class Live:
         async with self._store.session() as session:
             return not await list_gateways(session)
 
-    def _note_database_problem(self, error: StoreUnavailable) -> None:
+    def _note_database_problem(self, error: ConfigurationError) -> None:
         if self.database_problem != str(error):
             logger.error("%s; the last good configuration goes on serving", error)
         self.database_problem = str(error)
@@ -228,10 +289,16 @@ class Live:
 async def start(
     store: Store, *, environ: Mapping[str, str], config_dir: Path, mode: Mode = "sync", poll_seconds: float = 5
 ) -> tuple[Live, Started]:
-    """Connects, starts and disconnects again, so that the server's own event loop may connect the store anew."""
+    """Connects, starts and disconnects again, so that the server's own event loop may connect the store anew.
+
+    While the database is away, the files alone are read.
+    """
     live = Live(store, environ=environ, config_dir=config_dir, mode=mode, poll_seconds=poll_seconds)
-    async with store:
-        return live, await live.start()
+    try:
+        async with store:
+            return live, await live.start()
+    except StoreUnreachable as error:
+        return live, await live.begin_without(error)
 
 
 async def build_snapshot(store: Store, secrets: SecretReader) -> Snapshot:
@@ -241,7 +308,19 @@ async def build_snapshot(store: Store, secrets: SecretReader) -> Snapshot:
         rows = [row for row in await list_gateways(session) if row.state == "active"]
         tokens = await list_tokens(session)
     active = await asyncio.to_thread(lambda: [_activate(row, tokens, secrets) for row in rows])
-    return Snapshot({gateway.id: gateway for gateway in active if gateway is not None}, revision)
+    drifted = sum(row.applied is not None and row.spec != _without_tokens(row.applied) for row in rows)
+    return Snapshot({gateway.id: gateway for gateway in active if gateway is not None}, revision, drifted)
+
+
+def _build_from_files(files: list[SourceFile], secrets: SecretReader) -> Snapshot:
+    """What an empty database would hold after they were applied."""
+    plan = plan_sync(load_files(files, secrets), (), ())
+    active = [_activate(row, list(plan.added_tokens), secrets) for row in plan.creations]
+    return Snapshot({gateway.id: gateway for gateway in active if gateway is not None}, complete=False)
+
+
+def _without_tokens(applied: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in applied.items() if name != "tokens"}
 
 
 def _activate(row: GatewayRow, tokens: list[TokenRow], secrets: SecretReader) -> ActiveGateway | None:
@@ -288,7 +367,8 @@ def _look_at(directory: Path) -> _Files:
 
 
 def _log_applied(applied: Applied) -> None:
-    changes = {"created": list(applied.created), "updated": list(applied.updated)}
+    # not `created`: a log record has one of its own, and logging refuses another
+    changes = {"created_gateways": list(applied.created), "updated_gateways": list(applied.updated)}
     logger.info("configuration applied", extra={"revision": applied.revision, **changes})
     for notice in applied.notices:
         logger.warning(notice.text)

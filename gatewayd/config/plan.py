@@ -20,10 +20,14 @@ UI = "ui"
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that was left alone. text: one line, with file and line where there is one."""
+    """Something that was left alone. text: one line, with file and line where there is one.
+
+    conflict  the file says something else than what is live, and does not get its way
+    """
 
     gateway_id: str
     text: str
+    conflict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,8 @@ def _plan_one(desired: Desired, wanted: DesiredGateway, row: GatewayRow | None, 
         return Plan(creations=(_row(wanted, desired.owner, applied),), added_tokens=added)
     if row.managed_by != desired.owner:
         owner = "the UI" if row.managed_by == UI else row.managed_by
-        return Plan(notices=(Notice(row.id, f"{where}: gateway {row.id} belongs to {owner}; the file is not applied"),))
+        text = f"{where}: gateway {row.id} belongs to {owner}; the file is not applied"
+        return Plan(notices=(Notice(row.id, text, conflict=True),))
     if row.state != "active":
         text = f"{where}: gateway {row.id} was deleted in the UI; the file is not applied"
         return Plan(notices=(Notice(row.id, text),))
@@ -96,7 +101,7 @@ def _changed(desired: Desired, wanted: DesiredGateway, row: GatewayRow, applied:
         text = (
             f"{wanted.file}:{wanted.line}: gateway {row.id} was changed in the UI and in the file; the UI's values stay"
         )
-        return Plan(notices=(Notice(row.id, text),))
+        return Plan(notices=(Notice(row.id, text, conflict=True),))
     live = row.spec if spec == before else spec
     update = replace(row, spec=live, applied=applied, source_file=wanted.file, source_line=wanted.line)
     return _joined([Plan(updates=(update,)), _plan_tokens(desired.owner, wanted, row, tokens)])
@@ -113,6 +118,7 @@ def _plan_tokens(owner: str, wanted: DesiredGateway, row: GatewayRow, stored: li
         Notice(
             row.id,
             f"{wanted.file}:{wanted.line}: a token {token.name!r} of gateway {row.id} was made elsewhere; it stays",
+            conflict=True,
         )
         for token in foreign
     )

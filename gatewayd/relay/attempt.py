@@ -93,7 +93,7 @@ class Attempt:
         )
         self.answer = Answer(reader, writer, chat.local_stops)
         self.call: Call | None = None
-        self.last_piece = time.monotonic()  # when the provider was last heard
+        self.built_at = self.last_piece = time.monotonic()  # last_piece: when the provider was last heard
         self.finished_at: float | None = None  # when the finish_reason came: only usage may follow
 
     def remedy(self) -> Change | None:

@@ -81,6 +81,7 @@ class Course:
         self._refused: list[bytes] = []  # bodies, none of which is sent again
         self.started = False
         self.attempts = 0
+        self._answered: list[tuple[str, int]] = []  # by earlier attempts
         self.attempt = self._attempt_at(self._choose(gateway))
 
     async def events(self) -> AsyncIterator[list[Event]]:
@@ -109,6 +110,7 @@ class Course:
             if following is None:
                 return
             self.attempt.close()
+            self._answered = self.statuses
             if self.started:
                 following.answer.start()
             self.attempt = following
@@ -127,6 +129,12 @@ class Course:
     def request(self) -> dict[str, Any]:
         """The client's, validated."""
         return self._request
+
+    @property
+    def statuses(self) -> list[tuple[str, int]]:
+        """Gateway and status of each answer that a provider gave."""
+        call = self.attempt.call
+        return self._answered if call is None else [*self._answered, (self.attempt.target.gateway.id, call.status)]
 
     def timed_out(self) -> None:
         """The provider said nothing in time."""

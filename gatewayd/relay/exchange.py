@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from gatewayd.errors import ApiError, TimedOut, UpstreamFailed
+from gatewayd.errors import ApiError, Overloaded, TimedOut, UpstreamFailed
 from gatewayd.gateways import ActiveGateway
 from gatewayd.protocol import sse
 from gatewayd.protocol.events import Event
@@ -21,7 +21,7 @@ from gatewayd.protocol.fold import Fold
 from gatewayd.protocol.tokens import Features
 from gatewayd.relay.attempt import Attempt
 from gatewayd.relay.course import Course, Means
-from gatewayd.relay.record import Record
+from gatewayd.relay.record import By, Record
 from gatewayd.relay.recording import Recording
 from gatewayd.relay.repair import repair_json
 from gatewayd.relay.timing import Timing
@@ -91,6 +91,7 @@ class Exchange:
         features: Features,
         record: Record,
     ) -> None:
+        self._began = self._last_sent = time.monotonic()
         self._relay = relay
         self._timing = relay.timing
         self._record = record
@@ -104,7 +105,6 @@ class Exchange:
         self._scope: asyncio.Timeout | None = None
         self._stalled = False  # the client takes nothing
         self._enough = False  # the answer is whole but for its usage, which does not come
-        self._began = self._last_sent = time.monotonic()
 
     @property
     def _attempt(self) -> Attempt:
@@ -153,6 +153,10 @@ class Exchange:
         except asyncio.CancelledError:
             self._record.outcome = "cancelled"
             raise
+        except Exception:
+            error = ApiError("internal error")  # a defect of ours, which is no success
+            self._record.aborted_by = "gateway" if self._committed else ""
+            raise
         finally:
             self._relay.traffic.remove(self)
             self._close_record(error)
@@ -184,7 +188,10 @@ class Exchange:
 
     async def _emit(self, emit: Emit, events: list[Event]) -> None:
         if self._record.ttft_ms is None and events and events[0][0] != "error":
-            self._record.ttft_ms = int((time.monotonic() - self._began) * 1000)
+            now, attempt = time.monotonic(), self._attempt
+            self._record.ttft_ms = int((now - self._began) * 1000)
+            if self._course.attempts == 1:
+                self._record.overhead = attempt.built_at - self._began + now - attempt.last_piece
         if self._attempt.answer.error is None or self._committed:
             await emit(events)
 
@@ -249,8 +256,18 @@ class Exchange:
             record.outcome, record.stop_reason = "ok", attempt.answer.stop_reason
         self._record_usage()
         record.close(error, committed=self._committed or error is None)
+        record.upstream_statuses = self._course.statuses
+        record.aborted_by = record.aborted_by or self._aborted_by(error)
         self._record_bodies()
         self._relay.record(record)
+
+    def _aborted_by(self, error: ApiError | None) -> By:
+        """Who ended the stream before its end."""
+        if not self._committed or self._record.outcome == "ok":
+            return ""
+        if self._record.outcome == "cancelled":
+            return "client"
+        return "drain" if isinstance(error, Overloaded) and error is self._expired else "upstream"
 
     def _record_usage(self) -> None:
         record, attempt = self._record, self._attempt

@@ -13,9 +13,15 @@ from gatewayd.store.request_log import LogRow
 #: truncated: broken off after its first content; refused: no provider was asked
 Outcome = Literal["ok", "error", "cancelled", "truncated", "refused"]
 
+#: who ended a stream before its end
+By = Literal["", "client", "upstream", "gateway", "drain"]
+
 _NOT_LOGGED = frozenset(
-    {"agent", "parent_agent", "user_agent", "reasoning_tokens", "usage_source", "cost_nano", "bodies"}
-)
+    {
+        "agent", "parent_agent", "user_agent", "reasoning_tokens", "usage_source", "cost_nano", "bodies", "overhead",
+        "upstream_statuses",
+    }
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -27,6 +33,8 @@ class Record:
     usage_source  whose the tokens are; `estimated`: of the input alone
     cost_nano     billionths of a dollar at the price of that moment; None: unknown
     bodies        what is to be stored of them
+    overhead      seconds that the gateway itself took until the first of the answer; None after several attempts
+    upstream_statuses  gateway and status of each answer that a provider gave
     """
 
     request_id: str
@@ -59,6 +67,9 @@ class Record:
     fallback: str = ""  # the gateway that answered instead
     notes: list[str] = field(default_factory=list)
     bodies: Bodies | None = field(default=None, repr=False)
+    overhead: float | None = None
+    upstream_statuses: list[tuple[str, int]] = field(default_factory=list)
+    aborted_by: By = ""
 
     def close(self, error: ApiError | None, *, committed: bool = False) -> None:
         """The exchange has ended. `committed`: status 200 had been sent, whatever came after it."""

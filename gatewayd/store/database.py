@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -47,7 +48,20 @@ class SQLiteConnection(sqlite3.Connection):
             "synchronous=NORMAL",
             "foreign_keys=ON",
         ):
-            self.execute(f"PRAGMA {pragma}")
+            self._execute_in_turn(f"PRAGMA {pragma}")
+
+    def _execute_in_turn(self, statement: str) -> None:
+        """SQLite refuses at once, whatever `busy_timeout` says, to make a file WAL that somebody else is writing."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self.execute(statement)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)  # in a thread: connections are opened in those alone
+            else:
+                return
 
 
 class Session:
@@ -100,6 +114,10 @@ class Store:
         self.address = parse_database_url(database_url)
         self.database_url = database_url
         self._database: Database | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self._database is not None
 
     async def connect(self) -> None:
         database = self._build_database()

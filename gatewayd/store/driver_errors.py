@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlite3 import Error as SQLiteError
 from typing import Any
 
-from gatewayd.errors import ConfigurationError, RowRefused, StoreUnavailable
+from gatewayd.errors import ConfigurationError, RowRefused, StoreUnavailable, StoreUnreachable
 from gatewayd.store.urls import Address
 
 _NO_TABLES = "has no tables of gatewayd yet; run: gatewayd db upgrade"
@@ -47,14 +47,23 @@ def mapped(address: Address) -> Iterator[None]:
         reason = _sqlite_reason(error) if address.engine == "sqlite" else _postgresql_reason(error)
         if reason is None:
             raise
-        kind = RowRefused if _refuses_row(error) else StoreUnavailable
-        raise kind(f"{address.shown} {reason}") from error
+        raise _kind(_innermost(error), address)(f"{address.shown} {reason}") from error
 
 
-def _refuses_row(error: BaseException) -> bool:
-    """By name, over both drivers' trees: IntegrityError, and what their standard calls data exceptions."""
-    names = {kind.__name__ for kind in type(_innermost(error)).__mro__}
-    return bool(names & {"IntegrityError", "IntegrityConstraintViolationError", "DataError"})
+#: IntegrityError, and what the drivers' standard calls data exceptions
+_ROW_REFUSED = frozenset({"IntegrityError", "IntegrityConstraintViolationError", "DataError"})
+#: CannotConnectNowError: it is starting, or stopping
+_AWAY = frozenset({"OSError", "CannotConnectNowError", "TooManyConnectionsError", "PostgresConnectionError"})
+_MISCONFIGURED = frozenset({"FileNotFoundError", "PermissionError", "SSLError"})
+
+
+def _kind(error: BaseException, address: Address) -> type[StoreUnavailable]:
+    """By name, over both drivers' trees."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & _ROW_REFUSED:
+        return RowRefused
+    away = address.engine == "postgresql" and names & _AWAY and not names & _MISCONFIGURED
+    return StoreUnreachable if away else StoreUnavailable
 
 
 def _sqlite_reason(error: BaseException) -> str | None:

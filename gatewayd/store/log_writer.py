@@ -54,7 +54,8 @@ class LogWriter:
         self._wake, self._closing = asyncio.Event(), asyncio.Event()
         self._packer, self._roll_up = Packer(), RollUp()
         self._days: set[int] = set()  # that have their partition
-        self._doubtful = False  # the last commit may have taken place
+        self._most = _BATCH_ROWS  # fewer after a failure: a slow database may not take many in time
+        self._doubtful = 0  # so many rows at the head may be there: a commit failed that may have taken place
         self._warned_at = 0.0
         self.dropped_rows = self.dropped_bodies = self.refused_rows = 0
 
@@ -106,15 +107,17 @@ class LogWriter:
                 await self._write(batch)
             except BaseException:
                 self._packer.forget()
-                self._doubtful = True
+                self._doubtful = max(self._doubtful, len(batch))
+                self._most = max(len(batch) // 4, 1)
                 self._give_back(batch)
                 raise
-            self._doubtful = False
+            self._doubtful = max(self._doubtful - len(batch), 0)
+            self._most = min(2 * self._most, _BATCH_ROWS)
 
     def _take(self) -> list[Entry]:
         batch: list[Entry] = []
         size = 0
-        while self._queue and len(batch) < _BATCH_ROWS and size < _BATCH_BYTES:
+        while self._queue and len(batch) < self._most and size < _BATCH_BYTES:
             entry = self._queue.popleft()
             if entry.bodies is not None:
                 self._with_bodies.popleft()

@@ -17,6 +17,7 @@ from gatewayd.config.load import InvalidConfiguration
 from gatewayd.config.tokens import add_client_token, revoke_client_token
 from gatewayd.store import Store
 from gatewayd.store.migrations import upgrade
+from tests.databases import Cluster
 
 GOOD = "version: 1\ngateways:\n  demo:\n    name: {name}\n    upstream: {{base_url: https://api.example.com{more}}}\n"
 
@@ -35,7 +36,8 @@ def configs(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_polls(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)  # as it is served: what is logged then is formed too
     monkeypatch.setattr(live_module, "_DATABASE_POLL_SECONDS", {"sqlite": 0.02, "postgresql": 0.02})
 
 
@@ -295,3 +297,52 @@ async def test_the_watch_finds_what_changed_before_it_began(database_url: str, c
         await add_client_token(other, "demo", "laptop")
     async with store, watching(live):
         await until(lambda: "laptop" in live.current.gateways["demo"].token_hashes.values())
+
+
+@pytest.fixture
+def quick_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "_FIRST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(live_module, "_LONGEST_WAIT_SECONDS", 0.2)
+
+
+async def test_while_the_database_is_away_the_files_are_served_and_then_all(
+    postgresql: Cluster, configs: Path, quick_tries: None
+) -> None:
+    write(configs)
+    url = await asyncio.to_thread(postgresql.create_database)
+    await asyncio.to_thread(postgresql.stop)
+    try:
+        live, started = await start(Store(url), environ={}, config_dir=configs)
+        assert "until it answers, the gateways of the files are served" in started.warnings[0]
+        assert (names(live), live.current.complete, started.files) == ({"demo": "One"}, False, 1)
+        store = Store(url)
+        live = build(store, configs)
+        await live.begin()
+        assert (names(live), live.current.complete) == ({"demo": "One"}, False)
+        assert "connection refused" in str(live.database_problem)
+        watching_it = watching(live)
+        await watching_it.__aenter__()
+        await live.reload()
+        await asyncio.sleep(0.5)  # several tries
+        assert not live.current.complete
+    finally:
+        await asyncio.to_thread(postgresql.start)
+    try:
+        await until(lambda: live.current.complete)
+        assert (names(live), live.current.revision, live.database_problem) == ({"demo": "One"}, 1, None)
+        write(configs, "Two")
+        await until(lambda: names(live) == {"demo": "Two"})
+    finally:
+        await watching_it.__aexit__(None, None, None)
+        await store.disconnect()
+
+
+async def test_bad_files_while_the_database_is_away_are_told_and_serve_nothing(
+    configs: Path, unused_tcp_port: int
+) -> None:
+    (configs / "a.yaml").write_text("version: 1\ngateways: [")
+    url = f"postgresql://me:hidden@127.0.0.1:{unused_tcp_port}/x"
+    live, started = await start(Store(url), environ={}, config_dir=configs)
+    assert (names(live), live.current.complete) == ({}, False)
+    assert [warning for warning in started.warnings if "a.yaml:2:" in warning]
+    assert "hidden" not in str(started)

@@ -80,7 +80,12 @@ def active(**upstream: Any) -> ActiveGateway:
 
 @asynccontextmanager
 async def serve(
-    script: Script, *, timing: Timing = QUICK, limiter: Limiter | None = None, **upstream: Any
+    script: Script,
+    *,
+    timing: Timing = QUICK,
+    limiter: Limiter | None = None,
+    metrics_token: str = "",
+    **upstream: Any,
 ) -> AsyncIterator[Served]:
     async with Provider(script) as provider:
         served = Served(provider, Snapshot({"g": active(**({"base_url": provider.url} | upstream))}))
@@ -90,6 +95,7 @@ async def serve(
             record=served.records.append,
             timing=timing,
             limiter=limiter,
+            metrics_token=metrics_token,
             name=f"gatewayd-{next(_numbers)}",
         )
         app.config.TOUCHUP = False  # it rewrites the server for one application; several in a process then fail

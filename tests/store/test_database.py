@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import asyncpg
@@ -166,6 +167,15 @@ async def test_an_unusable_sqlite_file_is_one_clear_line(tmp_path: Path, prepare
 async def test_a_missing_directory_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match=f"run: mkdir -p {tmp_path}/none"):
         await Store(f"sqlite:///{tmp_path}/none/x.db").connect()
+
+
+async def test_a_new_sqlite_file_that_another_is_just_writing_is_waited_for(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        connecting = asyncio.create_task(Store(f"sqlite:///{tmp_path}/x.db").connect())
+        await asyncio.sleep(0.3)
+        other.execute("COMMIT")
+        await connecting
 
 
 async def test_a_locked_sqlite_database_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

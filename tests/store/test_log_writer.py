@@ -127,13 +127,38 @@ async def test_a_commit_whose_answer_was_lost_is_not_repeated(store: Store, monk
             raise StoreUnavailable("lost")
 
     writer = LogWriter(store)
-    writer.put(log_row(1), Bodies({"model": "m"}))
+    for number in range(12):
+        writer.put(log_row(number), Bodies({"model": "m"}))
     monkeypatch.setattr(Session, "execute", lose)
     with pytest.raises(StoreUnavailable):
         await writer.flush()
-    writer.put(log_row(2))
+    writer.put(log_row(12))
     await writer.flush()
-    assert (len(await all_rows(store)), await total_requests(store)) == (2, 2)
+    assert (len(await all_rows(store)), await total_requests(store), writer.refused_rows) == (13, 13, 0)
+
+
+async def test_a_database_that_takes_few_rows_in_time_gets_few(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    insert_many, sizes = Session.insert_many, []
+
+    async def slow(self: Session, table: Any, rows: Any, conflict: str = "") -> None:
+        if table.name == "request_log":
+            sizes.append(len(rows))
+            if len(rows) > 15:
+                raise StoreUnavailable("does not answer in time")
+        await insert_many(self, table, rows, conflict)
+
+    monkeypatch.setattr(Session, "insert_many", slow)
+    writer = LogWriter(store)
+    for number in range(200):
+        writer.put(log_row(number))
+    for _ in range(30):
+        try:
+            await writer.flush()
+        except StoreUnavailable:
+            continue
+        break
+    assert (len(await all_rows(store)), await total_requests(store)) == (200, 200)
+    assert sizes[:3] == [200, 50, 12]
 
 
 async def test_beyond_its_room_the_oldest_bodies_go_first_and_then_the_oldest_rows(
