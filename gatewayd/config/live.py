@@ -25,8 +25,10 @@ from gatewayd.errors import StoreUnavailable
 from gatewayd.gateways import ActiveGateway, Gateway, Snapshot
 from gatewayd.store import Store
 from gatewayd.store.gateways import GatewayRow, list_gateways
+from gatewayd.store.keys import Vault
 from gatewayd.store.listen import listen
-from gatewayd.store.migrations import upgrade
+from gatewayd.store.migrations import Upgraded, upgrade
+from gatewayd.store.secrets import list_secrets, renew_secrets
 from gatewayd.store.state import read_revision
 from gatewayd.store.tokens import TokenRow, list_tokens
 
@@ -38,18 +40,22 @@ Mode = Literal["sync", "seed", "off"]
 #: by itself (`store.listen`).
 _DATABASE_POLL_SECONDS = {"sqlite": 0.25, "postgresql": 0.5}
 
+_NO_KEYS = Vault()
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
     """What `start` did, for those who tell the operator.
 
-    migrated  the schema was brought up to date
+    upgraded  the schema was brought up to date, and where the database from before is; None: it was already
+    renewed   how many stored secrets were encrypted anew, by the first key
     files     how many files were read
     applied   None when nothing was applied: mode `off`, no directory, or files with errors
     warnings  one line each
     """
 
-    migrated: bool = False
+    upgraded: Upgraded | None = None
+    renewed: int = 0
     files: int = 0
     applied: Applied | None = None
     warnings: tuple[str, ...] = ()
@@ -80,6 +86,7 @@ class Live:
         *,
         environ: Mapping[str, str],
         config_dir: Path,
+        vault: Vault = _NO_KEYS,
         mode: Mode = "sync",
         poll_seconds: float = 5,
     ) -> None:
@@ -88,6 +95,7 @@ class Live:
         self.database_problem: str | None = None
         self._store = store
         self._secrets = SecretReader(environ, config_dir)
+        self._vault = vault
         self._config_dir = config_dir
         self._mode: Mode = mode
         self._poll_seconds = poll_seconds
@@ -100,9 +108,11 @@ class Live:
         """Migrates, applies the files, builds the first snapshot. The store must be connected.
 
         ConfigurationError when the files have errors and the database holds no gateway to serve instead, when the
-        schema is newer than this program, or when the database does not answer.
+        schema is newer than this program, when the vault does not read what is stored, or when the database does not
+        answer.
         """
-        migrated = await upgrade(self._store, apart=True)
+        upgraded = await upgrade(self._store, apart=True)
+        renewed = await renew_secrets(self._store, self._vault)
         found = await self._look()
         applied: Applied | None = None
         try:
@@ -113,7 +123,7 @@ class Live:
         await self.refresh()
         notices = [notice.text for notice in applied.notices] if applied else []
         trouble = [found.trouble] if found.trouble else []
-        return Started(migrated, len(found.files), applied, (*trouble, *self.problems, *notices))
+        return Started(upgraded, renewed, len(found.files), applied, (*trouble, *self.problems, *notices))
 
     async def reload(self) -> None:
         """Applies the files again, as on SIGHUP. Files with errors change nothing and are logged."""
@@ -122,7 +132,7 @@ class Live:
     async def refresh(self) -> None:
         """Builds a snapshot of what the database holds now, and swaps it in."""
         async with self._refreshing:
-            snapshot = await build_snapshot(self._store, self._secrets)
+            snapshot = await build_snapshot(self._store, self._secrets, self._vault)
             self._secrets_digest = await asyncio.to_thread(_digest_secrets, snapshot, self._secrets)
             self.current = snapshot
 
@@ -206,7 +216,7 @@ class Live:
             self._digest = found.digest()
             self.problems = tuple(map(str, error.problems))
             raise
-        applied = await apply(self._store, desired, mode=self._mode, generate_tokens=generate_tokens)
+        applied = await apply(self._store, desired, mode=self._mode, generate_tokens=generate_tokens, vault=self._vault)
         self._digest, self.problems = found.digest(), ()
         return applied
 
@@ -226,25 +236,34 @@ class Live:
 
 
 async def start(
-    store: Store, *, environ: Mapping[str, str], config_dir: Path, mode: Mode = "sync", poll_seconds: float = 5
+    store: Store,
+    *,
+    environ: Mapping[str, str],
+    config_dir: Path,
+    vault: Vault = _NO_KEYS,
+    mode: Mode = "sync",
+    poll_seconds: float = 5,
 ) -> tuple[Live, Started]:
     """Connects, starts and disconnects again, so that the server's own event loop may connect the store anew."""
-    live = Live(store, environ=environ, config_dir=config_dir, mode=mode, poll_seconds=poll_seconds)
+    live = Live(store, environ=environ, config_dir=config_dir, vault=vault, mode=mode, poll_seconds=poll_seconds)
     async with store:
         return live, await live.start()
 
 
-async def build_snapshot(store: Store, secrets: SecretReader) -> Snapshot:
+async def build_snapshot(store: Store, secrets: SecretReader, vault: Vault) -> Snapshot:
     """All active records with their references resolved. A record that is not valid is logged and left out."""
     async with store.read() as session:
         revision = await read_revision(session)
         rows = [row for row in await list_gateways(session) if row.state == "active"]
         tokens = await list_tokens(session)
-    active = await asyncio.to_thread(lambda: [_activate(row, tokens, secrets) for row in rows])
+        stored = {row.gateway_id: vault.decrypt(row.ciphertext) for row in await list_secrets(session)}
+    active = await asyncio.to_thread(lambda: [_activate(row, tokens, secrets, stored.get(row.id)) for row in rows])
     return Snapshot({gateway.id: gateway for gateway in active if gateway is not None}, revision)
 
 
-def _activate(row: GatewayRow, tokens: list[TokenRow], secrets: SecretReader) -> ActiveGateway | None:
+def _activate(
+    row: GatewayRow, tokens: list[TokenRow], secrets: SecretReader, stored: str | None
+) -> ActiveGateway | None:
     try:
         gateway = Gateway.model_validate(row.spec)
         dialect = gateway.upstream.resolve_dialect()
@@ -253,7 +272,7 @@ def _activate(row: GatewayRow, tokens: list[TokenRow], secrets: SecretReader) ->
         logger.error("gateway %s is not served, its record is not valid: %s", row.id, _first_error(error))
         return None
     ref = gateway.upstream.api_key
-    secret = secrets.resolve(ref) if ref else Resolved()
+    secret = secrets.resolve(ref, stored) if ref else Resolved()
     if secret.missing:
         logger.warning("gateway %s answers 503: secret %s is not set", row.id, secret.missing)
     return ActiveGateway(row.id, gateway, dialect, secret.value, secret.missing, hashes)

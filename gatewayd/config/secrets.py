@@ -43,7 +43,10 @@ class SecretReader:
         """A relative path starts at the configuration directory."""
         return self._config_directory / file
 
-    def resolve(self, ref: SecretRef) -> Resolved:
+    def resolve(self, ref: SecretRef, stored: str | None = None) -> Resolved:
+        """stored: the decrypted key of that record, where the database holds one."""
+        if ref.stored:
+            return _usable(stored or "", "stored in the database (enter the provider key again)")
         if ref.env is not None:
             return _usable(self._environ.get(ref.env, ""), ref.env)
         file = ref.file or ""
