@@ -35,6 +35,7 @@ from gatewayd.relay.recording import Recording
 from gatewayd.settings import Settings
 from gatewayd.store import Store
 from gatewayd.store.journal import Journal
+from gatewayd.store.keys import SecretKeys, build_vault
 from gatewayd.store.log_writer import LogWriter
 from gatewayd.store.retention import Retention
 from gatewayd.upstream import Upstreams, load_trust
@@ -66,7 +67,7 @@ _SERVER = {
 }
 
 
-def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: Sequence[bytes]) -> App:
+def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: SecretKeys) -> App:
     """The application of one process. Files and migrations were dealt with before (`config.live.start`)."""
     store = Store(settings.database_url.get_secret_value())
     limiter = Limiter(settings.rate_limit_storage.get_secret_value())
@@ -74,6 +75,7 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
         store,
         environ=environ,
         config_dir=settings.config_dir,
+        vault=build_vault(secret_keys),
         mode=settings.config_mode,
         poll_seconds=settings.config_poll_seconds,
     )
@@ -92,7 +94,7 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
         lambda: live.current,
         learned=learned,
         estimates=estimates,
-        secret_keys=secret_keys,
+        secret_keys=secret_keys.keys,
         readiness=readiness,
         network=settings.upstream_network,
         trust=load_trust(environ),

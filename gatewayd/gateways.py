@@ -35,7 +35,8 @@ class Model(BaseModel):
 
 
 class SecretRef(Model):
-    """Where a secret is: an environment variable or a file. The secret itself is never part of a record.
+    """Where a secret is: an environment variable, a file, or the database (encrypted, entered in the UI; a file of YAML
+    cannot say so). The secret itself is never part of a record.
 
     Only variables whose name says that they hold a provider's secret can be named, and never those of gatewayd itself:
     otherwise whoever may edit a record could send any variable to a server of their own.
@@ -43,6 +44,7 @@ class SecretRef(Model):
 
     env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     file: Annotated[str, Field(min_length=1)] | None = None
+    stored: Literal[True] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -64,7 +66,7 @@ class SecretRef(Model):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> SecretRef:
-        if (self.env is None) == (self.file is None):
+        if [self.env, self.file, self.stored].count(None) != 2:
             raise ValueError("write exactly one of {env: NAME} and {file: PATH}")
         return self
 
@@ -145,6 +147,12 @@ class Upstream(Model):
         if {"base_url", "dialect"} <= info.data.keys():
             _dialect_row(info.data["dialect"], info.data["base_url"]).with_capabilities(value)
         return value
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of base_url: where a provider key may go."""
+        url = urlsplit(self.base_url)
+        return f"{url.scheme}://{url.netloc}"
 
     def resolve_dialect(self) -> Dialect:
         """The row that applies: the named one, else the base URL's host's, else generic; with `capabilities` on top."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,8 +18,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gatewayd.config.tokens import add_client_token
+from gatewayd.store import Store
+from gatewayd.store.keys import build_vault, load_secret_keys
 from tests.redis_server import RedisServer
 from tests.servers import ROOT, RunningServer, RunningSimulator, clean_env, free_port, run_server
+from tests.store.make_fixtures import fixture
 from tests.tools import cannot_be_had
 
 GOOD = "version: 1\ngateways:\n  demo: {upstream: {base_url: http://127.0.0.1:9}}\n"
@@ -250,3 +256,30 @@ def test_more_connections_than_a_shell_allows_are_served(tmp_path: Path) -> None
                 one.close()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_an_older_sqlite_is_copied_before_serving(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "gatewayd.db") as connection:
+        connection.executescript(fixture("0005", "sqlite").read_text(encoding="utf-8"))
+    with run_server(tmp_path, "demo", "http://127.0.0.1:9/v1", "[]") as server:
+        said = server.log.read_text()
+    copy = tmp_path / "gatewayd.db.schema-0005"
+    assert f"backup         {copy}: the database from before" in said
+    assert copy.exists()
+
+
+def test_a_lost_key_file_is_told_in_one_line(tmp_path: Path) -> None:
+    with run_server(tmp_path, "demo", "http://127.0.0.1:9/v1", "[]"):
+        asyncio.run(_make_token(tmp_path))
+    (tmp_path / "gatewayd.db.key").unlink()
+    url = f"sqlite:///{tmp_path}/gatewayd.db"
+    said = refused(serve(tmp_path, {**PASSWORD, "DATABASE_URL": url}))
+    assert "the key does not read what is stored: 0 provider keys and 1 client tokens" in said
+    assert f"restore the key file {tmp_path}/gatewayd.db.key" in said
+    assert len(said.splitlines()) == 1
+
+
+async def _make_token(folder: Path) -> None:
+    url = f"sqlite:///{folder}/gatewayd.db"
+    async with Store(url) as store:
+        await add_client_token(store, "demo", "laptop", build_vault(load_secret_keys(None, store.address)))

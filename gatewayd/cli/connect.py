@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import click
 
-from gatewayd.cli.runtime import read_settings, run_with_store, say, write_json
+from gatewayd.cli.runtime import read_settings, read_vault, run_with_store, say, write_json
 from gatewayd.config.client_settings import build_client_settings
-from gatewayd.config.tokens import add_client_token, read_gateway_record
+from gatewayd.config.tokens import NewToken, add_client_token, read_gateway_record
 from gatewayd.gateways import Gateway
 from gatewayd.store import Store
 
@@ -29,9 +29,12 @@ def connect(gateway: str, shell: str, as_settings: bool, new_token: str | None, 
     """
     settings = read_settings()
 
+    async def make(store: Store, name: str) -> NewToken:
+        return await add_client_token(store, gateway, name, read_vault(settings))
+
     async def read(store: Store) -> tuple[Gateway, str]:
         record = await read_gateway_record(store, gateway)
-        return record, (await add_client_token(store, gateway, new_token)).token if new_token else _PLACEHOLDER
+        return record, (await make(store, new_token)).token if new_token else _PLACEHOLDER
 
     record, token = run_with_store(settings, read)
     variables = build_client_settings(f"{settings.base_url()}/gateway/{gateway}", record, token)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
-from gatewayd.cli.runtime import read_settings, run_with_store, say, write_json
+from gatewayd.cli.runtime import read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.store import Store
 from gatewayd.store.backup import back_up
-from gatewayd.store.migrations import SchemaStatus, read_status
+from gatewayd.store.migrations import SchemaStatus, plan_backup, read_status
 from gatewayd.store.migrations import upgrade as upgrade_schema
+from gatewayd.store.secrets import forget_secrets
 from gatewayd.store.urls import parse_database_url
 
 
@@ -25,11 +27,27 @@ def db() -> None:
 def upgrade() -> None:
     """Example: gatewayd db upgrade
 
-    Brings the schema to this program's version. Does nothing when it is there already.
+    Brings the schema to this program's version. Does nothing when it is there already. SQLite is first copied to a
+    file beside it.
     """
     settings = read_settings()
-    changed = run_with_store(settings, upgrade_schema, schema=False)
-    say(f"schema {'upgraded to' if changed else 'is at'} {SchemaStatus(None).newest}")
+    upgraded = run_with_store(settings, upgrade_schema, schema=False)
+    say(f"schema {'upgraded to' if upgraded else 'is at'} {SchemaStatus(None).newest}")
+    if upgraded and upgraded.backup:
+        say(f"the database from before is in {upgraded.backup}")
+
+
+@db.command(name="forget-secrets", short_help="Remove stored secrets whose key is lost.")
+def forget() -> None:
+    """Example: gatewayd db forget-secrets
+
+    Removes the stored secrets that GATEWAYD_SECRET_KEY (SQLite: or the key file) does not read. Their provider keys
+    must be entered again; their client tokens go on working, but cannot be shown again.
+    """
+    settings = read_settings()
+    vault = read_vault(settings)
+    keys, tokens = run_with_store(settings, lambda store: forget_secrets(store, vault))
+    say(f"removed {keys} provider keys, and what would show {tokens} client tokens")
 
 
 @db.command(short_help="Tell the schema's version.")
@@ -43,16 +61,24 @@ def status(ctx: click.Context, as_json: bool) -> None:
     settings = read_settings()
     address = parse_database_url(settings.database_url.get_secret_value())
     if address.engine == "sqlite" and not Path(address.path).exists():
-        found = SchemaStatus(None)
+        found, backup = SchemaStatus(None), None
     else:
-        found = run_with_store(settings, read_status, schema=False)
+        found, backup = run_with_store(settings, _read_status, schema=False)
     state = "current" if found.is_current else "newer than this program" if found.is_newer else "upgrade needed"
     if as_json:
-        write_json({"database": address.shown, "current": found.current, "newest": found.newest, "state": state})
+        told = {"database": address.shown, "current": found.current, "newest": found.newest, "state": state}
+        write_json(told | {"backup": str(backup) if backup else None})
     else:
         click.echo(f"{address.shown}: schema {found.current or 'none'}, this program {found.newest}: {state}")
+    if backup:
+        say(f"the upgrade first copies the database to {backup}")
     if not found.is_current:
         ctx.exit(1)
+
+
+async def _read_status(store: Store) -> tuple[SchemaStatus, Path | None]:
+    found = await read_status(store)
+    return found, None if found.is_newer else plan_backup(store, found)
 
 
 @db.command(short_help="Write a consistent copy.")

@@ -29,7 +29,7 @@ from gatewayd.observe.logging import configure_logging
 from gatewayd.settings import Settings, load_settings
 from gatewayd.simulator.app import create_simulator
 from gatewayd.store import Store
-from gatewayd.store.keys import load_secret_keys
+from gatewayd.store.keys import build_vault, load_secret_keys
 
 _PROMPT = "Say hello to somebody who sees gatewayd for the first time."
 _MODEL = "claude-sonnet-5"
@@ -91,7 +91,7 @@ async def _run(listener: socket.socket, folder: Path, once: bool) -> None:
 async def _create_gateway(settings: Settings) -> Any:
     store = Store(settings.database_url.get_secret_value())
     keys = load_secret_keys(None, store.address)
-    await start_configuration(store, environ={}, config_dir=settings.config_dir)
+    await start_configuration(store, environ={}, config_dir=settings.config_dir, vault=build_vault(keys))
     return create_app(settings, environ={}, secret_keys=keys)
 
 

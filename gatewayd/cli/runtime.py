@@ -12,13 +12,21 @@ import click
 
 from gatewayd.settings import Settings, load_settings
 from gatewayd.store import Store
+from gatewayd.store.keys import Vault, build_vault, load_secret_keys
 from gatewayd.store.migrations import check_schema
+from gatewayd.store.urls import parse_database_url
 
 T = TypeVar("T")
 
 
 def read_settings() -> Settings:
     return load_settings(os.environ)
+
+
+def read_vault(settings: Settings) -> Vault:
+    """What secrets are stored with. ConfigurationError as `load_secret_keys`."""
+    secret_key = settings.secret_key.get_secret_value() if settings.secret_key else None
+    return build_vault(load_secret_keys(secret_key, parse_database_url(settings.database_url.get_secret_value())))
 
 
 def run_with_store(settings: Settings, action: Callable[[Store], Awaitable[T]], *, schema: bool = True) -> T:

@@ -24,7 +24,7 @@ from gatewayd.observe.shared_metrics import forget_gauges, share_metrics
 from gatewayd.relay.limits import check_storage
 from gatewayd.settings import Settings
 from gatewayd.store import Store
-from gatewayd.store.keys import load_secret_keys
+from gatewayd.store.keys import SecretKeys, Vault, build_vault, load_secret_keys
 from gatewayd.upstream import load_trust
 
 BACKLOG = 4096  # thousands of streams may begin at once
@@ -51,9 +51,9 @@ def serve(host: str | None, port: int | None, workers: int, config_dir: Path | N
     listener = listen(settings.host, settings.port)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     store = Store(settings.database_url.get_secret_value())
-    live, started = asyncio.run(_start_configuration(settings, store))
     secret_key = settings.secret_key.get_secret_value() if settings.secret_key else None
     secret_keys = load_secret_keys(secret_key, store.address)
+    live, started = asyncio.run(_start_configuration(settings, store, build_vault(secret_keys)))
     announce(settings, store, live, started)
     run = partial(_run, settings, secret_keys, listener)
     if workers == 1:
@@ -63,7 +63,7 @@ def serve(host: str | None, port: int | None, workers: int, config_dir: Path | N
             Workers(workers, run, partial(forget_gauges, folder)).run()
 
 
-def _run(settings: Settings, secret_keys: list[bytes], listener: socket.socket) -> None:
+def _run(settings: Settings, secret_keys: SecretKeys, listener: socket.socket) -> None:
     """One serving process."""
     app = create_app(settings, environ=os.environ, secret_keys=secret_keys)
     app.run(sock=listener, protocol=Connection, single_process=True, motd=False)
@@ -91,21 +91,24 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
 
 
-async def _start_configuration(settings: Settings, store: Store) -> tuple[Live, Started]:
+async def _start_configuration(settings: Settings, store: Store, vault: Vault) -> tuple[Live, Started]:
     return await start_configuration(
         store,
         environ=os.environ,
         config_dir=settings.config_dir,
+        vault=vault,
         mode=settings.config_mode,
         poll_seconds=settings.config_poll_seconds,
     )
 
 
 def announce(settings: Settings, store: Store, live: Live, started: Started) -> None:
-    """What serves from where; generated tokens are shown here and nowhere else."""
+    """What serves from where; generated tokens are shown here."""
     gateways = sorted(live.current.gateways)
     say(f"gatewayd serves on {settings.listening_url()}")
-    say(f"  database       {store.address.shown}{' (schema brought up to date)' if started.migrated else ''}")
+    say(f"  database       {store.address.shown}{' (schema brought up to date)' if started.upgraded else ''}")
+    if started.upgraded and started.upgraded.backup:
+        say(f"  backup         {started.upgraded.backup}: the database from before")
     say(
         f"  configuration  {settings.config_dir} ({settings.config_mode}): "
         f"{started.files} files, {len(gateways)} gateways"
@@ -116,6 +119,8 @@ def announce(settings: Settings, store: Store, live: Live, started: Started) -> 
         missing = live.current.gateways[gateway_id].missing_secret
         if missing:
             say(f"  warning        gateway {gateway_id} answers 503 until the secret {missing} is set")
+    if started.renewed:
+        say(f"  secrets        {started.renewed} encrypted anew by the first key of GATEWAYD_SECRET_KEY")
     for token in started.applied.generated if started.applied else ():
         say(f"  token          of gateway {token.gateway_id}, shown only now: {token.token}")
     if settings.ui:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from gatewayd.cli.runtime import read_settings, run_with_store, say, write_json
+from gatewayd.cli.runtime import read_settings, read_vault, run_with_store, say, write_json
 from gatewayd.config.tokens import add_client_token, list_client_tokens, revoke_client_token
 from gatewayd.store import Store
 from gatewayd.store.tokens import TokenRow
@@ -26,11 +26,14 @@ def token() -> None:
 def create(gateway: str, name: str) -> None:
     """Example: gatewayd token create demo laptop
 
-    Makes a token and prints it, once: only its SHA-256 is stored.
+    Makes a token and prints it. Its SHA-256 is stored, and, where there is a key for that, the encrypted token.
     """
-    new = run_with_store(read_settings(), lambda store: add_client_token(store, gateway, name))
+    settings = read_settings()
+    vault = read_vault(settings)
+    new = run_with_store(settings, lambda store: add_client_token(store, gateway, name, vault))
     click.echo(new.token)
-    say(f"token {name!r} of gateway {gateway}: keep it now, it cannot be shown again")
+    again = "the UI can show it again" if vault.can_store else "keep it now, it cannot be shown again"
+    say(f"token {name!r} of gateway {gateway}: {again}")
 
 
 @token.command(name="list", short_help="List the tokens of a gateway.")

@@ -11,17 +11,19 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from gatewayd.config.load import Desired
-from gatewayd.config.plan import UI, Notice, Plan, plan_seed, plan_sync
+from gatewayd.config.plan import Notice, Plan, plan_seed, plan_sync
+from gatewayd.config.provider_keys import forget_unused_provider_keys
 from gatewayd.config.tokens import NewToken, build_token
 from gatewayd.store import Session, Store
 from gatewayd.store.gateways import GatewayRow, add_gateway, list_gateways, save_gateway
+from gatewayd.store.keys import NO_KEYS, Vault
 from gatewayd.store.state import bump_revision, read_revision
 from gatewayd.store.tokens import TokenRow, add_token, list_tokens, remove_token
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What `apply` did. created, updated: gateway ids; generated: to be shown once, they exist nowhere else."""
+    """What `apply` did. created, updated: gateway ids; generated: tokens, to be shown now."""
 
     revision: int
     created: tuple[str, ...] = ()
@@ -31,11 +33,14 @@ class Applied:
     without_token: tuple[str, ...] = ()
 
 
-async def apply(store: Store, desired: Desired, *, mode: Literal["sync", "seed"], generate_tokens: bool) -> Applied:
+async def apply(
+    store: Store, desired: Desired, *, mode: Literal["sync", "seed"], generate_tokens: bool, vault: Vault = NO_KEYS
+) -> Applied:
     """Brings the database to what the files say.
 
     generate_tokens  make a token named `generated` for each gateway of the files that has none, declared or stored;
                      otherwise such gateways are only listed in `without_token`
+    vault            what such tokens are stored with, to be shown again
     """
     async with store.write_lock() as session:
         rows, tokens = await list_gateways(session), await list_tokens(session)
@@ -45,7 +50,7 @@ async def apply(store: Store, desired: Desired, *, mode: Literal["sync", "seed"]
         if plan.is_empty and not generated:
             revision = await read_revision(session)
         else:
-            await _write(session, plan, generated, desired.owner)
+            await _write(session, plan, generated, desired.owner, vault)
             revision = await bump_revision(session)
     return Applied(
         revision,
@@ -66,16 +71,17 @@ def _without_token(desired: Desired, plan: Plan, rows: Sequence[GatewayRow], tok
     return [id_ for id_ in desired.gateways if id_ in serving and id_ not in with_token]
 
 
-async def _write(session: Session, plan: Plan, generated: Sequence[NewToken], by: str) -> None:
+async def _write(session: Session, plan: Plan, generated: Sequence[NewToken], by: str, vault: Vault) -> None:
     now = time.time_ns() // 1_000_000
     for row in plan.creations:
         await add_gateway(session, replace(row, updated_at=now, updated_by=by))
     for row in plan.updates:
         await save_gateway(session, replace(row, generation=row.generation + 1, updated_at=now, updated_by=by))
+    if plan.updates:
+        await forget_unused_provider_keys(session)
     for token in plan.removed_tokens:
         await remove_token(session, token.gateway_id, token.name)
     for token in plan.added_tokens:
         await add_token(session, replace(token, created_at=now))
     for new in generated:
-        # it belongs to the UI: the files know nothing of it and must not remove it
-        await add_token(session, TokenRow(new.gateway_id, new.name, new.sha256, UI, now))
+        await add_token(session, new.row(now, vault))

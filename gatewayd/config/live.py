@@ -13,24 +13,22 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import ValidationError
+from typing import Literal
 
 from gatewayd.config.apply import Applied, apply
 from gatewayd.config.load import InvalidConfiguration, SourceFile, digest_files, load_files, read_files
-from gatewayd.config.plan import plan_sync
-from gatewayd.config.secrets import Resolved, SecretReader
+from gatewayd.config.secrets import SecretReader
+from gatewayd.config.snapshot import build_from_files, build_snapshot, digest_secrets
 from gatewayd.errors import ConfigurationError, StoreUnavailable, StoreUnreachable
-from gatewayd.gateways import ActiveGateway, Gateway, Snapshot
+from gatewayd.gateways import Snapshot
 from gatewayd.store import Store
-from gatewayd.store.gateways import GatewayRow, list_gateways
+from gatewayd.store.gateways import list_gateways
+from gatewayd.store.keys import NO_KEYS, Vault
 from gatewayd.store.listen import listen
-from gatewayd.store.migrations import upgrade
+from gatewayd.store.migrations import Upgraded, upgrade
+from gatewayd.store.secrets import renew_secrets
 from gatewayd.store.state import read_revision
-from gatewayd.store.tokens import TokenRow, list_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -47,13 +45,15 @@ _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 4.0  # it is to be served with
 class Started:
     """What `start` did, for those who tell the operator.
 
-    migrated  the schema was brought up to date
+    upgraded  the schema was brought up to date, and where the database from before is; None: it was already
+    renewed   how many stored secrets were encrypted anew, by the first key
     files     how many files were read
     applied   None when nothing was applied: mode `off`, no directory, or files with errors
     warnings  one line each
     """
 
-    migrated: bool = False
+    upgraded: Upgraded | None = None
+    renewed: int = 0
     files: int = 0
     applied: Applied | None = None
     warnings: tuple[str, ...] = ()
@@ -86,6 +86,7 @@ class Live:
         *,
         environ: Mapping[str, str],
         config_dir: Path,
+        vault: Vault = NO_KEYS,
         mode: Mode = "sync",
         poll_seconds: float = 5,
     ) -> None:
@@ -96,6 +97,7 @@ class Live:
         self.conflicts = 0
         self._store = store
         self._secrets = SecretReader(environ, config_dir)
+        self._vault = vault
         self._config_dir = config_dir
         self._mode: Mode = mode
         self._poll_seconds = poll_seconds
@@ -109,9 +111,11 @@ class Live:
         """Migrates, applies the files, builds the first snapshot. The store must be connected.
 
         ConfigurationError when the files have errors and the database holds no gateway to serve instead, when the
-        schema is newer than this program, or when the database does not answer.
+        schema is newer than this program, when the vault does not read what is stored, or when the database does not
+        answer.
         """
-        migrated = await upgrade(self._store, apart=True)
+        upgraded = await upgrade(self._store, apart=True)
+        renewed = await renew_secrets(self._store, self._vault)
         found = await self._look()
         applied: Applied | None = None
         try:
@@ -123,7 +127,7 @@ class Live:
         self._begun = True
         notices = [notice.text for notice in applied.notices] if applied else []
         trouble = [found.trouble] if found.trouble else []
-        return Started(migrated, len(found.files), applied, (*trouble, *self.problems, *notices))
+        return Started(upgraded, renewed, len(found.files), applied, (*trouble, *self.problems, *notices))
 
     async def begin(self) -> None:
         """The first snapshot of a serving process: of the database or, while that is away, of the files alone.
@@ -141,14 +145,14 @@ class Live:
         self._begun = False
         found = await self._look()
         try:
-            self.current = await asyncio.to_thread(_build_from_files, found.files, self._secrets)
+            self.current = await asyncio.to_thread(build_from_files, found.files, self._secrets)
         except InvalidConfiguration as invalid:
             self.problems = tuple(map(str, invalid.problems))
             self.current = Snapshot(complete=False)
         self.database_problem = str(error)
         waiting = f"{error}; until it answers, the gateways of the files are served, and no others"
         trouble = [found.trouble] if found.trouble else []
-        return Started(False, len(found.files), None, (waiting, *trouble, *self.problems))
+        return Started(files=len(found.files), warnings=(waiting, *trouble, *self.problems))
 
     async def reload(self) -> None:
         """Applies the files again, as on SIGHUP. Files with errors change nothing and are logged."""
@@ -160,8 +164,8 @@ class Live:
     async def refresh(self) -> None:
         """Builds a snapshot of what the database holds now, and swaps it in."""
         async with self._refreshing:
-            snapshot = await build_snapshot(self._store, self._secrets)
-            self._secrets_digest = await asyncio.to_thread(_digest_secrets, snapshot, self._secrets)
+            snapshot = await build_snapshot(self._store, self._secrets, self._vault)
+            self._secrets_digest = await asyncio.to_thread(digest_secrets, snapshot, self._secrets)
             self.current = snapshot
 
     async def watch(self) -> None:
@@ -188,6 +192,7 @@ class Live:
         if not self._store.connected:
             await self._store.connect()
         await upgrade(self._store, apart=True)
+        await renew_secrets(self._store, self._vault)
         await self._apply_and_log(await self._look())
         await self.refresh()
         self._begun, self.database_problem = True, None
@@ -237,7 +242,7 @@ class Live:
         found = await self._look()
         if found.digest() != self._digest:
             await self._apply_and_log(found)
-        elif await asyncio.to_thread(_digest_secrets, self.current, self._secrets) != self._secrets_digest:
+        elif await asyncio.to_thread(digest_secrets, self.current, self._secrets) != self._secrets_digest:
             logger.info("a secret file changed")
             await self.refresh()
 
@@ -265,7 +270,7 @@ class Live:
             self._digest = found.digest()
             self.problems = tuple(map(str, error.problems))
             raise
-        applied = await apply(self._store, desired, mode=self._mode, generate_tokens=generate_tokens)
+        applied = await apply(self._store, desired, mode=self._mode, generate_tokens=generate_tokens, vault=self._vault)
         self._digest, self.problems = found.digest(), ()
         self.applied_at = time.time()
         self.conflicts = len({notice.gateway_id for notice in applied.notices if notice.conflict})
@@ -287,74 +292,24 @@ class Live:
 
 
 async def start(
-    store: Store, *, environ: Mapping[str, str], config_dir: Path, mode: Mode = "sync", poll_seconds: float = 5
+    store: Store,
+    *,
+    environ: Mapping[str, str],
+    config_dir: Path,
+    vault: Vault = NO_KEYS,
+    mode: Mode = "sync",
+    poll_seconds: float = 5,
 ) -> tuple[Live, Started]:
     """Connects, starts and disconnects again, so that the server's own event loop may connect the store anew.
 
     While the database is away, the files alone are read.
     """
-    live = Live(store, environ=environ, config_dir=config_dir, mode=mode, poll_seconds=poll_seconds)
+    live = Live(store, environ=environ, config_dir=config_dir, vault=vault, mode=mode, poll_seconds=poll_seconds)
     try:
         async with store:
             return live, await live.start()
     except StoreUnreachable as error:
         return live, await live.begin_without(error)
-
-
-async def build_snapshot(store: Store, secrets: SecretReader) -> Snapshot:
-    """All active records with their references resolved. A record that is not valid is logged and left out."""
-    async with store.read() as session:
-        revision = await read_revision(session)
-        rows = [row for row in await list_gateways(session) if row.state == "active"]
-        tokens = await list_tokens(session)
-    active = await asyncio.to_thread(lambda: [_activate(row, tokens, secrets) for row in rows])
-    drifted = sum(row.applied is not None and row.spec != _without_tokens(row.applied) for row in rows)
-    return Snapshot({gateway.id: gateway for gateway in active if gateway is not None}, revision, drifted)
-
-
-def _build_from_files(files: list[SourceFile], secrets: SecretReader) -> Snapshot:
-    """What an empty database would hold after they were applied."""
-    plan = plan_sync(load_files(files, secrets), (), ())
-    active = [_activate(row, list(plan.added_tokens), secrets) for row in plan.creations]
-    return Snapshot({gateway.id: gateway for gateway in active if gateway is not None}, complete=False)
-
-
-def _without_tokens(applied: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in applied.items() if name != "tokens"}
-
-
-def _activate(row: GatewayRow, tokens: list[TokenRow], secrets: SecretReader) -> ActiveGateway | None:
-    try:
-        gateway = Gateway.model_validate(row.spec)
-        dialect = gateway.upstream.resolve_dialect()
-        hashes = {bytes.fromhex(token.sha256): token.name for token in tokens if token.gateway_id == row.id}
-    except ValueError as error:
-        logger.error("gateway %s is not served, its record is not valid: %s", row.id, _first_error(error))
-        return None
-    ref = gateway.upstream.api_key
-    secret = secrets.resolve(ref) if ref else Resolved()
-    if secret.missing:
-        logger.warning("gateway %s answers 503: secret %s is not set", row.id, secret.missing)
-    return ActiveGateway(row.id, gateway, dialect, secret.value, secret.missing, hashes)
-
-
-def _first_error(error: ValueError) -> str:
-    """Without the value: a record may hold what should not be logged."""
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return str(error)
-
-
-def _digest_secrets(snapshot: Snapshot, secrets: SecretReader) -> str:
-    """Of the secrets that lie in files; those of the environment cannot change while the process runs."""
-    digest = sha256()
-    for gateway in snapshot.gateways.values():
-        ref = gateway.gateway.upstream.api_key
-        if ref is not None and ref.file is not None:
-            resolved = secrets.resolve(ref)
-            digest.update(f"{gateway.id}\0{resolved.missing}\0{resolved.value}\0".encode())
-    return digest.hexdigest()
 
 
 def _look_at(directory: Path) -> _Files:

@@ -185,6 +185,10 @@ def _check_secret_files(documents: Sequence[Document], secrets: SecretReader) ->
     for document in documents:
         for id_, record in _gateways(document).items():
             path = ("gateways", id_, "upstream", "api_key", "file")
+            ref = _at(record, *path[2:-1])
+            if isinstance(ref, dict) and "stored" in ref:
+                text = "a stored key belongs to the UI; write {env: NAME} or {file: PATH}"
+                document.report(document.place_of_key((*path[:-1], "stored")), (*path[:-1], "stored"), text)
             file = _at(record, *path[2:])
             refusal = secrets.refusal(file) if isinstance(file, str) else None
             if refusal:

@@ -44,6 +44,7 @@ class SecretReader:
         return self._config_directory / file
 
     def resolve(self, ref: SecretRef) -> Resolved:
+        """Of the environment or a file."""
         if ref.env is not None:
             return _usable(self._environ.get(ref.env, ""), ref.env)
         file = ref.file or ""

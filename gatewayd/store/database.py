@@ -71,6 +71,7 @@ class Session:
         self._connection = connection
         self._address = address
         self.engine = address.engine
+        self.key_file = f"{address.path}.key" if address.engine == "sqlite" else ""
 
     async def fetch_all(self, query: Query) -> list[Row]:
         with mapped(self._address):
@@ -123,7 +124,7 @@ class Store:
         database = self._build_database()
         with mapped(self.address):
             if self.address.engine == "sqlite":
-                await asyncio.to_thread(_try_sqlite, self.address.path)
+                await asyncio.to_thread(try_sqlite, self.address)
             await database.connect()
         self._database = database
 
@@ -224,9 +225,11 @@ async def _transaction(session: Session, begin: str) -> AsyncIterator[None]:
     await session.execute("COMMIT")
 
 
-def _try_sqlite(path: str) -> None:
+def try_sqlite(address: Address) -> None:
     """`databases` opens nothing yet, and aiosqlite leaves a thread with a traceback where the first open fails."""
-    SQLiteConnection(path, timeout=BUSY_SECONDS).close()
+    make_sqlite_file(address)
+    with mapped(address):
+        SQLiteConnection(address.path, timeout=BUSY_SECONDS).close()
 
 
 def make_sqlite_file(address: Address) -> None:

@@ -42,7 +42,7 @@ gateway = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
 )
 
-#: Client tokens, by their SHA-256 in hexadecimal; the tokens themselves are nowhere.
+#: Client tokens, by their SHA-256 in hexadecimal. `ciphertext`: the token that gatewayd made, where it had a key.
 token = sa.Table(
     "token",
     metadata,
@@ -51,6 +51,18 @@ token = sa.Table(
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Column("managed_by", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("ciphertext", sa.Text),
+)
+
+#: The provider key of a gateway whose record says `api_key: {stored: true}`, encrypted. `origin`: where alone
+#: it may be sent.
+secret = sa.Table(
+    "secret",
+    metadata,
+    sa.Column("gateway_id", sa.Text, sa.ForeignKey("gateway.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("ciphertext", sa.Text, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
 )
 
 #: `habits` is a JSON object as in `upstream.capabilities`; `upstream` is base URL and dialect, so a change begins anew.

@@ -1,8 +1,11 @@
-"""The `token` table: client tokens by name and SHA-256. The tokens themselves are nowhere in the database."""
+"""The `token` table: client tokens by name and SHA-256, which alone is what finds them.
+
+A token that gatewayd made is there a second time, encrypted, so that it can be shown again.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gatewayd.store.database import Session
 from gatewayd.store.tables import token
@@ -10,13 +13,20 @@ from gatewayd.store.tables import token
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """sha256 in hexadecimal; managed_by as for gateways; created_at in UTC epoch milliseconds."""
+    """One client token.
+
+    sha256      in hexadecimal
+    managed_by  as for gateways
+    created_at  UTC epoch milliseconds
+    ciphertext  the token for a `Vault`; None where a file declared its hash, or there was no key that lasts
+    """
 
     gateway_id: str
     name: str
     sha256: str
     managed_by: str
     created_at: int
+    ciphertext: str | None = field(default=None, repr=False)
 
 
 async def list_tokens(session: Session, gateway_id: str | None = None) -> list[TokenRow]:
@@ -35,6 +45,7 @@ async def add_token(session: Session, row: TokenRow) -> None:
             sha256=row.sha256,
             managed_by=row.managed_by,
             created_at=row.created_at,
+            ciphertext=row.ciphertext,
         )
     )
 

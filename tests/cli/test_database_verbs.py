@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sqlite3
 import subprocess
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +16,7 @@ from gatewayd.config.live import start
 from gatewayd.store import Store
 from gatewayd.store.tokens import list_tokens
 from tests.cli.conftest import CONFIG, Run
+from tests.store.make_fixtures import fixture
 
 
 @pytest.fixture
@@ -174,3 +176,30 @@ def test_a_newer_schema_is_told(database_url: str, run: Run) -> None:
     assert "newer than this program" in run("db", "status", DATABASE_URL=database_url).stdout
     done = run("db", "upgrade", DATABASE_URL=database_url)
     assert (done.returncode, "install the newer gatewayd" in done.stderr) == (1, True)
+
+
+def test_an_older_sqlite_is_copied_and_status_says_so_before(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "old.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(fixture("0005", "sqlite").read_text(encoding="utf-8"))
+    url, copy = f"sqlite:///{path}", f"{path}.schema-0005"
+    status = run("db", "status", DATABASE_URL=url)
+    assert status.stderr == f"the upgrade first copies the database to {copy}\n"
+    assert json.loads(run("db", "status", "--json", DATABASE_URL=url).stdout)["backup"] == copy
+    assert not Path(copy).exists()
+    assert f"the database from before is in {copy}" in run("db", "upgrade", DATABASE_URL=url).stderr
+    assert Path(copy).exists()
+    assert run("db", "status", DATABASE_URL=url).stderr == ""
+
+
+def test_secrets_of_a_lost_key_are_given_up(filled: str, run: Run) -> None:
+    first = {"DATABASE_URL": filled, "GATEWAYD_SECRET_KEY": "the-first-key-of-this-place"}
+    second = {"DATABASE_URL": filled, "GATEWAYD_SECRET_KEY": "another-key-of-this-place"}
+    made = run("token", "create", "demo", "laptop", **first)
+    assert "the UI can show it again" in made.stderr
+    refused = run("token", "create", "demo", "phone", **second)
+    assert (refused.returncode, "run: gatewayd db forget-secrets" in refused.stderr) == (1, True)
+    given_up = run("db", "forget-secrets", **second)
+    assert given_up.stderr == "removed 0 provider keys, and what would show 1 client tokens\n"
+    assert run("token", "create", "demo", "phone", **second).returncode == 0
+    assert hashes(filled)["laptop"] == sha256(made.stdout.strip().encode()).hexdigest()

@@ -69,7 +69,7 @@ def names(live: Live) -> dict[str, str]:
 async def test_the_first_start_migrates_applies_and_gives_a_token(database_url: str, configs: Path) -> None:
     write(configs)
     live, started = await start(Store(database_url), environ={}, config_dir=configs)
-    assert started.migrated
+    assert started.upgraded
     assert started.files == 1
     assert started.applied is not None
     assert (started.applied.created, len(started.applied.generated), started.warnings) == (("demo",), 1, ())

@@ -48,6 +48,10 @@ ROWS = {
     "0005": """
         INSERT INTO audit_event (id, at, actor, action, subject, detail)
         VALUES ('aud_1', 1700000000000, 'admin@127.0.0.1', 'save', 'gateway:demo', '{}')""",
+    "0006": """
+        INSERT INTO secret (gateway_id, origin, ciphertext, updated_at)
+        VALUES ('demo', 'https://a.example', 'gAAAAAto-be-read-with-its-key', 1700000000000);
+        UPDATE token SET ciphertext = 'gAAAAAto-be-read-with-its-key' WHERE name = 'laptop'""",
 }
 
 

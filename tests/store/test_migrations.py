@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from gatewayd.errors import ConfigurationError, StoreUnavailable
 from gatewayd.store import Store
 from gatewayd.store.migrations import VERSIONS, check_schema, read_status, run, upgrade
 from gatewayd.store.state import read_revision
+from tests.store.make_fixtures import fixture
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -209,3 +211,64 @@ def test_an_older_program_can_read_nothing_from_a_foreign_sqlite_file(tmp_path: 
     asyncio.run(_upgrade(f"sqlite:///{path}"))
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM theirs").fetchone() == (0,)
+
+
+async def _old_database(path: Path) -> str:
+    text = fixture(VERSIONS[-2], "sqlite").read_text(encoding="utf-8")
+    with sqlite3.connect(path) as connection:
+        connection.executescript(text)
+    return f"sqlite:///{path}"
+
+
+def _schema_of(path: Path) -> str:
+    with sqlite3.connect(path) as connection:
+        return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+
+
+async def test_sqlite_is_copied_before_an_upgrade(tmp_path: Path) -> None:
+    async with Store(await _old_database(tmp_path / "x.db")) as store:
+        upgraded = await upgrade(store, apart=True)
+        assert upgraded is not None
+        assert upgraded.backup == tmp_path / f"x.db.schema-{VERSIONS[-2]}"
+        assert await upgrade(store) is None
+    assert _schema_of(upgraded.backup) == VERSIONS[-2]
+    assert _schema_of(tmp_path / "x.db") == VERSIONS[-1]
+    assert stat.S_IMODE(upgraded.backup.stat().st_mode) == 0o600
+    with sqlite3.connect(upgraded.backup) as connection:
+        assert connection.execute("SELECT name FROM token").fetchall() == [("laptop",)]
+
+
+async def test_an_older_copy_is_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / f"x.db.schema-{VERSIONS[-2]}").write_text("precious")
+    async with Store(await _old_database(tmp_path / "x.db")) as store:
+        upgraded = await upgrade(store)
+    assert upgraded is not None
+    assert upgraded.backup == tmp_path / f"x.db.schema-{VERSIONS[-2]}-2"
+    assert (tmp_path / f"x.db.schema-{VERSIONS[-2]}").read_text() == "precious"
+
+
+async def test_a_new_database_is_not_copied(tmp_path: Path) -> None:
+    async with Store(f"sqlite:///{tmp_path}/x.db") as store:
+        upgraded = await upgrade(store)
+    assert upgraded is not None
+    assert upgraded.backup is None
+
+
+async def test_a_failed_upgrade_leaves_no_copy_behind(tmp_path: Path, broken_step: None) -> None:
+    async with Store(await _old_database(tmp_path / "x.db")) as store:
+        with pytest.raises(StoreUnavailable):
+            await upgrade(store)
+    assert not list(tmp_path.glob("x.db.schema-*"))
+    assert _schema_of(tmp_path / "x.db") == VERSIONS[-2]
+
+
+async def test_without_the_copy_there_is_no_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr("gatewayd.store.backup._copy_sqlite", fail)
+    async with Store(await _old_database(tmp_path / "x.db")) as store:
+        with pytest.raises(StoreUnavailable, match="the disk is full"):
+            await upgrade(store)
+    assert _schema_of(tmp_path / "x.db") == VERSIONS[-2]
+    assert not list(tmp_path.glob("x.db.schema-*"))

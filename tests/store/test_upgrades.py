@@ -31,7 +31,7 @@ async def test_a_database_of_each_revision_is_upgraded_with_all_its_rows(databas
     engine = "sqlite" if database_url.startswith("sqlite") else "postgresql"
     await restore(database_url, fixture(revision, engine).read_text(encoding="utf-8"))
     async with Store(database_url) as store:
-        assert await upgrade(store) == (revision != VERSIONS[-1])
+        assert bool(await upgrade(store)) == (revision != VERSIONS[-1])
         async with store.read() as session:
             assert await read_revision(session) == 7
             assert [(row.id, row.generation, row.source_line) for row in await list_gateways(session)] == [

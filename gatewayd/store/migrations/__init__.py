@@ -12,9 +12,11 @@ import asyncio
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from gatewayd.errors import ConfigurationError, StoreUnavailable
+from gatewayd.store.backup import back_up
 from gatewayd.store.database import Store
 
 VERSIONS = tuple(sorted(path.name[:4] for path in Path(__file__).parent.glob("versions/[0-9]*.py")))
@@ -37,6 +39,13 @@ class SchemaStatus:
         return self.current == self.newest
 
 
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """backup: the copy of the database from before, SQLite's alone, where it held anything."""
+
+    backup: Path | None = None
+
+
 async def read_status(store: Store) -> SchemaStatus:
     async with store.session() as session:
         if store.address.engine == "sqlite":
@@ -57,15 +66,40 @@ async def check_schema(store: Store) -> None:
         raise ConfigurationError(f"{store.address.shown} has an old schema, or none; run: gatewayd db upgrade")
 
 
-async def upgrade(store: Store, *, apart: bool = False) -> bool:
-    """Brings the schema to this program's revision. True when there was something to do.
+async def upgrade(store: Store, *, apart: bool = False) -> Upgraded | None:
+    """Brings the schema to this program's revision. None when there was nothing to do.
+
+    On SQLite a copy of an older database is written beside it first, and removed again where the upgrade fails, as that
+    changes nothing. ConfigurationError when the copy cannot be written: there is no upgrade without it.
 
     apart: in a process of its own, which takes Alembic's memory with it when it ends; for those who go on serving.
     """
     status = await read_status(store)
     refuse_newer(store, status)
     if status.is_current:
-        return False
+        return None
+    backup = plan_backup(store, status)
+    if backup is not None:
+        await back_up(store, backup)
+    try:
+        await _migrate(store, apart)
+    except BaseException:
+        if backup is not None:
+            backup.unlink(missing_ok=True)
+        raise
+    return Upgraded(backup)
+
+
+def plan_backup(store: Store, status: SchemaStatus) -> Path | None:
+    """Where `upgrade` copies the database to before it changes it; None where it does not."""
+    if store.address.engine != "sqlite" or status.current is None or status.is_current:
+        return None
+    first = f"{store.address.path}.schema-{status.current}"
+    names = (Path(first if number == 1 else f"{first}-{number}") for number in count(1))
+    return next(path for path in names if not path.exists())
+
+
+async def _migrate(store: Store, apart: bool) -> None:
     if not (apart and await _migrate_apart(store)):
         from gatewayd.store.migrations.run import run_migrations  # Alembic: see above
 
@@ -73,7 +107,6 @@ async def upgrade(store: Store, *, apart: bool = False) -> bool:
     status = await read_status(store)
     if not status.is_current:
         raise StoreUnavailable(f"{store.address.shown}: the migration to {status.newest} did not take effect")
-    return True
 
 
 async def _migrate_apart(store: Store) -> bool:
