@@ -70,10 +70,13 @@ class Applied:
         return (*self.plan.notices, *([self.flapping] if self.flapping else []))
 
 
-async def read_plan(store: Store, desired: Desired, *, mode: Mode = "sync", choice: Choice | None = None) -> Plan:
+async def read_plan(
+    store: Store, desired: Desired, *, choice: Choice | None = None, expect_revision: int | None = None
+) -> Plan:
     """What `apply` would do now. ConfigurationError as `apply`."""
     async with store.read() as session:
-        plan, _ = await _plan(session, desired, mode, choice or Choice())
+        plan, _ = await _plan(session, desired, "sync", choice or Choice())
+    _check_revision(plan.revision, expect_revision)
     return plan
 
 
@@ -110,7 +113,7 @@ async def apply(
         generated = tuple(build_token(gateway_id, "generated") for gateway_id in bare) if generate_tokens else ()
         await save_gateways(session, [record.row for record in plan.moved if record.row is not None])
         source, flapping = await _source(session, desired, plan, host, git_sha) if mode == "sync" else (None, "")
-        written = not plan.is_empty or bool(generated) or source is not None
+        written = bool(plan.changed or generated) or source is not None
         revision = plan.revision
         if written:
             await _write(session, plan, generated, by, vault, {"source": desired.source, "git_sha": git_sha})
