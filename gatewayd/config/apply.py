@@ -19,7 +19,7 @@ from gatewayd.config.masking import describe_changes
 from gatewayd.config.plan import check_choice, plan_seed, plan_sync
 from gatewayd.config.planned import Choice, Plan, RecordPlan
 from gatewayd.config.provider_keys import forget_unused_provider_keys
-from gatewayd.config.tokens import NewToken, build_token
+from gatewayd.config.tokens import NewToken, build_token, build_token_event
 from gatewayd.errors import ConfigurationError
 from gatewayd.store import Session, Store
 from gatewayd.store.audit import AuditEvent, add_events
@@ -192,7 +192,7 @@ async def _write(
     added = [replace(token, created_at=now) for record in plan.records for token in record.added_tokens]
     await add_tokens(session, [*added, *(new.row(now, vault) for new in generated)])
     events = [_event(record, by, detail) for record in plan.changed]
-    events += [AuditEvent(by, "generate", f"token:{new.gateway_id}/{new.name}") for new in generated]
+    events += [build_token_event(by, "create_token", new.gateway_id, new.name) for new in generated]
     await add_events(session, events)
 
 

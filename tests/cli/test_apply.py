@@ -380,10 +380,10 @@ def test_github_sees_each_thing_at_its_line(run: Run) -> None:
     write(name="New", limit=5)
     done = run("plan", "-o", "github")
     assert done.returncode == 3
+    conflict = 'name: conflict: live "UI" stays, the file says "New", last applied was "Old"'
     assert done.stdout.splitlines() == [
         "::error file=configs/a.yaml,line=3::~ gateway demo  configs/a.yaml:3",
-        "::error file=configs/a.yaml,line=3::! name: conflict: "
-        'live "UI" stays, the file says "New", last applied was "Old"',
+        f"::error file=configs/a.yaml,line=3::! {conflict}",
     ]
 
 
