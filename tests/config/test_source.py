@@ -220,7 +220,7 @@ async def test_one_s_own_change_of_mind_is_no_such_thing_and_neither_is_a_late_o
     for name in ("Old", "New", "Old"):
         write(configs, demo=name)
         assert (await applied_by(store, configs, "pod-1")).notices == ()
-    write(configs, demo="New")
+    write(configs, demo="Newer")
     await applied_by(store, configs, "pod-2")
     async with store.write_lock() as session:
         row = (await list_sources(session))[0]
