@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,6 +111,15 @@ def test_a_plan_of_an_empty_database_changes_nothing(run: Run) -> None:
         "Plan: 1 to create, 0 to change, 0 to delete, 0 drifted, 0 conflicts. Revision 0.",
     ]
     assert run("plan", "--detailed-exitcode").returncode == 2
+
+
+def test_another_program_s_database_is_refused_by_name(run: Run) -> None:
+    write()
+    with sqlite3.connect("gatewayd.db") as connection:
+        connection.execute("CREATE TABLE theirs (id INTEGER)")
+    for verb in (("plan",), ("apply", "--yes")):
+        done = run(*verb)
+        assert (done.returncode, "theirs" in done.stderr) == (1, True), done.stderr
 
 
 def test_apply_makes_the_database_and_then_there_is_nothing_to_do(run: Run) -> None:
