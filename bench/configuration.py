@@ -137,9 +137,8 @@ def measure_requests(folder: Path, count: int) -> None:
                 serving.__exit__(None, None, None)
     for number, _, _, costs in servers:
         middle = statistics.median(costs)
-        print(
-            f"a request among {number:>6} gateways {middle:.3f} ms of processor time ({min(costs):.3f} to {max(costs):.3f})"
-        )
+        between = f"{min(costs):.3f} to {max(costs):.3f}"
+        print(f"a request among {number:>6} gateways {middle:.3f} ms of processor time ({between})")
     one, many = (costs for *_, costs in servers)
     ratios = [other / first for first, other in zip(one, many, strict=True)]
     print(f"of the pairs in turn, the middle: {statistics.median(ratios):.3f} times")
