@@ -14,7 +14,8 @@ from pathlib import Path
 import click
 
 from gatewayd.cli.annotations import annotate
-from gatewayd.cli.runtime import actor, may_color, read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.cli.runtime import read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.cli.terminal import actor, is_attended, may_color
 from gatewayd.config.apply import Applied, read_plan
 from gatewayd.config.apply import apply as apply_files
 from gatewayd.config.checkout import read_git_sha
@@ -101,7 +102,7 @@ def apply(
     nothing. The plan is shown first. Records of this source that left its directory are deleted, and can be restored
     for 30 days; where single files are named, none are. Exit code 3 when a conflict is left; all else was applied.
     """
-    if not (yes or dry_run or _is_attended()):
+    if not (yes or dry_run or is_attended()):
         raise click.UsageError("nobody is there to ask; add --yes to apply, or --dry-run to see the plan")
     settings = read_settings()
     desired, directory = _load(settings, paths)
@@ -120,10 +121,6 @@ def apply(
         _show(applied.plan, no_color)
     _tell(applied)
     _finish(ctx, applied.plan, as_json, no_color, applied)
-
-
-def _is_attended() -> bool:
-    return sys.stdin.isatty()
 
 
 def _load(settings: Settings, paths: tuple[Path, ...]) -> tuple[Desired, Path | None]:

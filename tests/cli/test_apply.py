@@ -335,7 +335,7 @@ def test_on_a_terminal_it_shows_the_plan_and_asks(
     write()
     applied(run)
     write(name="New")
-    monkeypatch.setattr("gatewayd.cli.apply._is_attended", lambda: True)
+    monkeypatch.setattr("gatewayd.cli.apply.is_attended", lambda: True)
     done = run("apply", input=answer)
     assert done.returncode == code
     assert '~     name: "Old" -> "New"' in done.stdout
@@ -399,7 +399,7 @@ def test_github_sees_each_thing_at_its_line(run: Run) -> None:
 
 def test_colors_are_for_terminals_that_want_them(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     write()
-    monkeypatch.setattr("gatewayd.cli.runtime._is_terminal", lambda: True)
+    monkeypatch.setattr("gatewayd.cli.terminal.is_terminal", lambda: True)
     assert "\x1b[32m+ gateway demo" in run("plan").stdout
     for plain in (run("plan", NO_COLOR="1"), run("plan", "--no-color"), run("plan", TERM="dumb")):
         assert "\x1b" not in plain.stdout
