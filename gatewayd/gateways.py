@@ -61,7 +61,7 @@ class SecretRef(Model):
         if value.startswith(("ADMIN_", "GATEWAYD_")):
             raise ValueError(f"{value} belongs to gatewayd itself and cannot be sent to a provider")
         if not value.endswith(("_API_KEY", "_TOKEN")):
-            raise ValueError(f"only variables named …_API_KEY or …_TOKEN can be read; rename {value}")
+            raise ValueError("only variables named …_API_KEY or …_TOKEN can be read; rename this one")
         return value
 
     @model_validator(mode="after")

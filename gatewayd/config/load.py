@@ -168,7 +168,9 @@ def _check_ids(documents: Sequence[Document]) -> None:
 
 
 def _check_fallbacks(documents: Sequence[Document]) -> None:
+    """Two gateways may be each other's fallback: those of a fallback are not tried in turn, so nothing goes round."""
     known = {id_ for document in documents for id_ in _gateways(document)}
+    all_known = all(document.value is not None for document in documents)
     for document in documents:
         for id_, record in _gateways(document).items():
             names = _at(record, "fallback")
@@ -176,7 +178,9 @@ def _check_fallbacks(documents: Sequence[Document]) -> None:
                 path = ("gateways", id_, "fallback", index)
                 if name == id_:
                     document.report(document.place_of_value(path), path, "a gateway cannot be its own fallback")
-                elif isinstance(name, str) and name not in known:
+                elif name in names[:index]:
+                    document.report(document.place_of_value(path), path, f"{name} is named twice; remove one")
+                elif isinstance(name, str) and name not in known and all_known:
                     text = f"no gateway is named {name!r}; {suggest(name, known - {id_})}"
                     document.report(document.place_of_value(path), path, text)
 
