@@ -21,6 +21,7 @@ VERBS = {
     "demo": "gatewayd.cli.demo:demo",
     "healthcheck": "gatewayd.cli.healthcheck:healthcheck",
     "logs": "gatewayd.cli.logs:logs",
+    "schema": "gatewayd.cli.schema:schema",
     "serve": "gatewayd.cli.serve:serve",
     "simulate": "gatewayd.cli.simulate:simulate",
     "token": "gatewayd.cli.token:token",

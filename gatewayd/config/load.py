@@ -27,8 +27,11 @@ class ConfigFile(Model):
     """What one YAML file holds."""
 
     version: Literal[1]
+    """The version of this format."""
     source: GatewayId = "default"
+    """Who owns the records of this directory; the same in all of its files."""
     gateways: dict[GatewayId, Gateway] = Field(default_factory=dict)
+    """The gateways by id, which is the {id} of their URL: 1 to 63 characters: a-z, 0-9 and -."""
 
 
 @dataclass(frozen=True, slots=True)
