@@ -116,6 +116,15 @@ def load_files(files: Sequence[SourceFile], secrets: SecretReader) -> Desired:
     return Desired(sources[0] if sources else "default", _by_id(parsed))
 
 
+def load_text(name: str, text: str) -> ConfigFile:
+    """One file by itself: what it names in others is not looked for. InvalidConfiguration as `load_files`."""
+    document = parse_document(name, text.encode())
+    file = _validate(document)
+    if file is None or document.problems:
+        raise InvalidConfiguration(sorted(document.problems))
+    return file
+
+
 def _parse(file: SourceFile) -> Document:
     if isinstance(file.content, bytes):
         return parse_document(file.name, file.content)
