@@ -19,6 +19,7 @@ VERBS = {
     "connect": "gatewayd.cli.connect:connect",
     "db": "gatewayd.cli.db:db",
     "demo": "gatewayd.cli.demo:demo",
+    "export": "gatewayd.cli.export:export",
     "healthcheck": "gatewayd.cli.healthcheck:healthcheck",
     "logs": "gatewayd.cli.logs:logs",
     "schema": "gatewayd.cli.schema:schema",

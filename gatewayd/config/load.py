@@ -20,6 +20,7 @@ from gatewayd.config.wording import report_all, suggest
 from gatewayd.errors import ConfigurationError
 from gatewayd.gateways import GATEWAY_ID, Gateway, Model
 
+DEFAULT_SOURCE = "default"
 GatewayId = Annotated[str, Field(pattern=GATEWAY_ID)]
 
 
@@ -28,7 +29,7 @@ class ConfigFile(Model):
 
     version: Literal[1]
     """The version of this format."""
-    source: GatewayId = "default"
+    source: GatewayId = DEFAULT_SOURCE
     """Who owns the records of this directory; the same in all of its files."""
     gateways: dict[GatewayId, Gateway] = Field(default_factory=dict)
     """The gateways by id, which is the {id} of their URL: 1 to 63 characters: a-z, 0-9 and -."""
@@ -54,7 +55,7 @@ class DesiredGateway:
 class Desired:
     """What the files of one source ask for, by id."""
 
-    source: str = "default"
+    source: str = DEFAULT_SOURCE
     gateways: Mapping[str, DesiredGateway] = field(default_factory=dict)
 
     @property
@@ -113,7 +114,7 @@ def load_files(files: Sequence[SourceFile], secrets: SecretReader) -> Desired:
     if problems:
         raise InvalidConfiguration(problems)
     sources = [file.source for _, file in parsed if file is not None and "source" in file.model_fields_set]
-    return Desired(sources[0] if sources else "default", _by_id(parsed))
+    return Desired(sources[0] if sources else DEFAULT_SOURCE, _by_id(parsed))
 
 
 def load_text(name: str, text: str) -> ConfigFile:
