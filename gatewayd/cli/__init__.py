@@ -20,6 +20,7 @@ VERBS = {
     "connect": "gatewayd.cli.connect:connect",
     "db": "gatewayd.cli.db:db",
     "demo": "gatewayd.cli.demo:demo",
+    "doctor": "gatewayd.cli.doctor:doctor",
     "healthcheck": "gatewayd.cli.healthcheck:healthcheck",
     "logs": "gatewayd.cli.logs:logs",
     "pause": "gatewayd.cli.pause:pause",
