@@ -169,7 +169,7 @@ async def test_a_base_url_that_moves_elsewhere_asks_for_the_stored_key_again(sto
     refers = gateway(upstream={"base_url": "https://api.example.com", "api_key": {"stored": True}})
     await save_record(store, "demo", refers, generation=None, by=ME, provider_key="sk-secret", vault=vault)
     moved = gateway(upstream={"base_url": "https://evil.example", "api_key": {"stored": True}})
-    with pytest.raises(InvalidField, match="the stored one is for https://api.example.com alone"):
+    with pytest.raises(InvalidField, match=r"the stored one is for https://api\.example\.com alone"):
         await save_record(store, "demo", moved, generation=1, by=ME, vault=vault)
     saved = await save_record(store, "demo", moved, generation=1, by=ME, provider_key="sk-theirs", vault=vault)
     assert saved.row.generation == 2
