@@ -6,6 +6,7 @@ the audit trail, in the same transaction.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Sequence
@@ -130,7 +131,8 @@ async def _plan(session: Session, desired: Desired, mode: Mode, choice: Choice) 
     if mode == "seed":
         return plan_seed(desired, rows, revision), tokens
     check_choice(desired, rows, choice)
-    return plan_sync(desired, rows, tokens, choice, revision), tokens
+    # in a thread: it may be many, and whoever streams meanwhile must not wait
+    return await asyncio.to_thread(plan_sync, desired, rows, tokens, choice, revision), tokens
 
 
 def _check_revision(revision: int, expected: int | None) -> None:
@@ -151,7 +153,7 @@ async def _source(
     session: Session, desired: Desired, plan: Plan, host: str, git_sha: str | None
 ) -> tuple[SourceRow | None, str]:
     """The source's new row, None where it is as it was, and whether its content goes back and forth."""
-    now, digest = time.time_ns() // 1_000_000, digest_desired(desired)
+    now, digest = time.time_ns() // 1_000_000, await asyncio.to_thread(digest_desired, desired)
     before = {row.source: row for row in await list_sources(session)}.get(desired.source)
     if before is None:
         return SourceRow(desired.source, digest, None, now, host, git_sha), ""
