@@ -94,7 +94,9 @@ class RecordPlan:
     def is_move(self) -> bool:
         """Nothing is to be written but the place in the files."""
         row, before = self.row, self.before
-        return row is not None and before is not None and _placed(before, row) == row
+        if row is None or before is None or self.added_tokens or self.removed_tokens:
+            return False
+        return _placed(before, row) == row
 
     @property
     def notice(self) -> str:

@@ -16,6 +16,8 @@ import pytest
 
 from gatewayd.config.apply import Applied, apply
 from gatewayd.config.load import Desired, DesiredGateway
+from gatewayd.config.planned import Choice
+from gatewayd.config.tokens import revoke_client_token
 from gatewayd.gateways import Gateway
 from gatewayd.store import Store
 from gatewayd.store.gateways import GatewayRow, list_gateways, save_gateway
@@ -94,6 +96,18 @@ async def test_what_is_only_noted_leaves_the_record_to_whoever_edited_it(store: 
     _, (row,), _ = await contents(store)
     assert (result.written, row.spec, row.declared and row.declared["name"]) == (True, edited.spec, "File")
     assert (row.generation, row.updated_at, row.updated_by) == (2, 5, "admin")
+
+
+async def test_where_the_files_win_a_revoked_token_comes_back_in_a_new_revision(store: Store) -> None:
+    files = desire(demo={"tokens": [{"name": "a", "sha256": ONE}]})
+    await sync(store, files)
+    await revoke_client_token(store, "demo", "a", by="admin")
+    choice = Choice("revert")
+    result = await apply(store, files, mode="sync", generate_tokens=False, choice=choice)
+    assert (result.written, result.revision, result.updated) == (True, 3, ("demo",))
+    assert [(row.name, row.sha256) for row in (await contents(store))[2]] == [("a", ONE)]
+    again = await apply(store, files, mode="sync", generate_tokens=False, choice=choice)
+    assert (again.written, again.revision) == (False, 3)
 
 
 async def test_a_gateway_without_a_token_gets_one_once(store: Store) -> None:

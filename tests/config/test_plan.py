@@ -48,9 +48,9 @@ class Database:
 
     def apply(self, desired: Desired, choice: Choice | None = None) -> Plan:
         plan = self.plan(desired, choice)
-        for record in plan.records:
-            if record.row is not None:
-                self.rows[record.id] = record.row
+        for record in (*plan.moved, *plan.changed):
+            assert record.row is not None
+            self.rows[record.id] = record.row
             for gone in record.removed_tokens:
                 del self.tokens[gone.gateway_id, gone.name]
             for added in record.added_tokens:
