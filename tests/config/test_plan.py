@@ -375,6 +375,14 @@ def test_a_client_token(last: Any, file: Any, live: Any, after: Any, conflict: b
     assert database.plan(desire(wanted(tokens=declared(file)))).is_empty
 
 
+def test_a_revoked_token_that_the_files_win_back_is_a_change_though_the_record_is_as_it_was() -> None:
+    database = applied(wanted(tokens=[{"name": "a", "sha256": ONE}]))
+    database.tokens.clear()
+    plan = database.apply(desire(wanted(tokens=[{"name": "a", "sha256": ONE}])), Choice("revert"))
+    assert [record.id for record in plan.changed] == ["demo"]
+    assert [row.name for row in database.tokens_of()] == ["a"]
+
+
 def test_what_is_not_yet_applied_is_told_by_a_plan() -> None:
     database = applied(wanted(name="Old"), wanted("gone"), wanted("both"), wanted("same"))
     database.edit("both", name="UI")
