@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.config.load import InvalidConfiguration, load_text
-from gatewayd.config.patch import propose_patch, write_diff
+from gatewayd.config.patch import propose_patch, propose_patches, write_diff
 from gatewayd.errors import ConfigurationError
 from gatewayd.gateways import Gateway
 from tests.config.yaml_files import Written, gateways, write_file
@@ -178,6 +179,21 @@ def test_a_record_is_added_removed_and_kept() -> None:
     assert "# The dear one." in without
     assert propose_patch(FILE, "gone", None) == FILE
     assert propose_patch(FILE, "demo", spec(FILE)) == FILE
+
+
+def test_several_records_are_changed_at_once() -> None:
+    other = spec(FILE, "other") | {"name": "Other"}
+    patched = propose_patches(FILE, {"demo": None, "other": other, "third": other})
+    assert {id_: g.spec() for id_, g in load_text("", patched).gateways.items()} == {"other": other, "third": other}
+
+
+def test_a_thousand_records_are_compared_and_patched_in_seconds() -> None:
+    records = "".join(f"  g{i}:\n    upstream: {{base_url: https://x.example}}  # {i}\n" for i in range(1000))
+    text = f"version: 1\ngateways:\n{records}"
+    live = {f"g{i}": spec(FILE, "other") for i in range(500)}
+    before = time.process_time()
+    assert propose_patches(text, live).count("other.example") == 500
+    assert time.process_time() - before < 5
 
 
 def test_the_last_record_leaves_an_empty_mapping() -> None:
