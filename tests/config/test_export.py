@@ -120,6 +120,14 @@ def test_what_is_live_is_exported_not_what_the_file_said() -> None:
     assert "name: Live" in text
 
 
+def test_names_that_people_choose_are_written_by_alphabet() -> None:
+    free = [{"headers": {"X-A": "1", "X-B": "2"}, "capabilities": {"images": True, "max_stop": 1}}]
+    free.append({name: dict(reversed(value.items())) for name, value in free[0].items()})
+    first, second = (row("demo", upstream={"base_url": "https://x.example", **values}) for values in free)
+    assert exported([first]) == exported([second])
+    assert "{X-A:" in exported([second])
+
+
 def test_deleted_records_are_not_exported() -> None:
     assert exported([replace(row("demo"), state="deleted")]) == "version: 1\ngateways: {}\n"
 

@@ -222,6 +222,35 @@ def test_line_ends_and_the_byte_order_mark_stay() -> None:
     assert patched.count("\r\n") == patched.count("\n") == text.count("\n") + 1
 
 
+BLOCKS = """version: 1
+gateways:
+  demo:
+    name: # what people call it
+      Demo
+    upstream:
+      base_url: https://a.example/v1
+      headers:
+        X-A: |-
+          one
+
+  # next
+  other:
+    upstream: {base_url: https://b.example/v1}
+"""
+
+
+def test_texts_over_several_lines_are_replaced_and_followed_without_a_gap() -> None:
+    live = spec(BLOCKS)
+    assert propose_patch(BLOCKS, "demo", live | {"name": "New"}) == BLOCKS.replace(
+        "name: # what people call it\n      Demo\n", "name: New # what people call it\n"
+    )
+    headers = {**live["upstream"], "headers": {"X-A": "two"}}
+    assert propose_patch(BLOCKS, "demo", live | {"upstream": headers}) == BLOCKS.replace("|-\n          one", "two")
+    assert propose_patch(BLOCKS, "demo", live | {"server_tools": "reject"}) == BLOCKS.replace(
+        "          one\n", "          one\n    server_tools: reject\n"
+    )
+
+
 ANCHORED = """version: 1
 gateways:
   one:
