@@ -77,6 +77,7 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
         config_dir=settings.config_dir,
         vault=build_vault(secret_keys),
         mode=settings.config_mode,
+        drift=settings.config_drift,
         poll_seconds=settings.config_poll_seconds,
     )
 
@@ -230,7 +231,8 @@ def _state(app: App, live: Live, writer: LogWriter) -> State:
         applied_well=not live.problems,
         applied_at=live.applied_at,
         drifted=live.current.drifted,
-        conflicts=live.conflicts,
+        conflicts=live.current.conflicts,
+        flaps=live.current.flaps,
     )
 
 

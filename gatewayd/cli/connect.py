@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import click
 
-from gatewayd.cli.runtime import read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.cli.runtime import actor, read_settings, read_vault, run_with_store, say, write_json
 from gatewayd.config.client_settings import build_client_settings
 from gatewayd.config.tokens import NewToken, add_client_token, read_gateway_record
 from gatewayd.gateways import Gateway
@@ -30,7 +30,7 @@ def connect(gateway: str, shell: str, as_settings: bool, new_token: str | None, 
     settings = read_settings()
 
     async def make(store: Store, name: str) -> NewToken:
-        return await add_client_token(store, gateway, name, read_vault(settings))
+        return await add_client_token(store, gateway, name, read_vault(settings), by=actor())
 
     async def read(store: Store) -> tuple[Gateway, str]:
         record = await read_gateway_record(store, gateway)

@@ -11,7 +11,7 @@ from gatewayd.cli.runtime import read_settings, run_with_store, say, write_json
 from gatewayd.config.export import ALL, Export, build_export, read_record, write_all, write_files
 from gatewayd.config.load import load_text
 from gatewayd.config.patch import propose_patches, write_diff
-from gatewayd.config.plan import UI
+from gatewayd.config.planned import UI
 from gatewayd.errors import ConfigurationError
 from gatewayd.store import Store
 from gatewayd.store.gateways import GatewayRow, Spec, list_gateways

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from gatewayd.config.emit import canonical_spec, write_document
 from gatewayd.config.load import DEFAULT_SOURCE
-from gatewayd.config.plan import UI
+from gatewayd.config.planned import UI
 from gatewayd.errors import ConfigurationError
 from gatewayd.gateways import Gateway
 from gatewayd.store.gateways import GatewayRow, Spec

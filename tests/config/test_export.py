@@ -80,19 +80,10 @@ gateways:
     desired = load(dict(files))
     assert desired.owner == "file:team"
     assert plan_sync(desired, placed(rows, desired), tokens).is_empty
-    created = plan_sync(desired, [], [])
-    assert {r.id: r.spec for r in created_rows(created)} == {r.id: r.spec for r in rows}
-    assert write_files(build_export(created_rows(created), created_tokens(created))) == files
-
-
-def created_rows(plan: Any) -> list[GatewayRow]:
-    return list(plan.creations) if hasattr(plan, "creations") else [record.row for record in plan.records]
-
-
-def created_tokens(plan: Any) -> list[TokenRow]:
-    return (
-        list(plan.added_tokens) if hasattr(plan, "added_tokens") else [t for r in plan.records for t in r.added_tokens]
-    )
+    created = plan_sync(desired, [], []).records
+    created_rows = [record.row for record in created if record.row]
+    assert {r.id: r.spec for r in created_rows} == {r.id: r.spec for r in rows}
+    assert write_files(build_export(created_rows, [t for record in created for t in record.added_tokens])) == files
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "f1", "f2", "f3"]), raw_gateways, max_size=4), st.randoms())
