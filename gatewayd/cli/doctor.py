@@ -12,7 +12,8 @@ from dataclasses import asdict
 
 import click
 
-from gatewayd.cli.runtime import actor, read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.cli.runtime import read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.cli.terminal import actor
 from gatewayd.config.checkup import Check, Installation, check_installation
 from gatewayd.config.records import Record, read_record, save_record
 from gatewayd.config.secrets import SecretReader
