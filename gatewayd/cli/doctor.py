@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
