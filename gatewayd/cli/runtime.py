@@ -1,26 +1,21 @@
-"""What verbs share: the settings, a connected store, output."""
+"""What verbs that use the database share: the settings, a connected store, output."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import click
-
-from gatewayd.settings import Settings, load_settings
+from gatewayd.cli.output import read_settings, say, write_json
+from gatewayd.settings import Settings
 from gatewayd.store import Store
 from gatewayd.store.keys import Vault, build_vault, load_secret_keys
 from gatewayd.store.migrations import check_schema
 from gatewayd.store.urls import parse_database_url
 
+__all__ = ["read_settings", "read_vault", "run_with_store", "say", "write_json"]
+
 T = TypeVar("T")
-
-
-def read_settings() -> Settings:
-    return load_settings(os.environ)
 
 
 def read_vault(settings: Settings) -> Vault:
@@ -39,12 +34,3 @@ def run_with_store(settings: Settings, action: Callable[[Store], Awaitable[T]], 
             return await action(store)
 
     return asyncio.run(run())
-
-
-def write_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2))
-
-
-def say(text: str) -> None:
-    """Talk, as opposed to data."""
-    click.echo(text, err=True)
