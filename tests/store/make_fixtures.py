@@ -52,6 +52,10 @@ ROWS = {
         INSERT INTO secret (gateway_id, origin, ciphertext, updated_at)
         VALUES ('demo', 'https://a.example', 'gAAAAAto-be-read-with-its-key', 1700000000000);
         UPDATE token SET ciphertext = 'gAAAAAto-be-read-with-its-key' WHERE name = 'laptop'""",
+    "0008": """
+        INSERT INTO latency_hourly (at, gateway, size, count) VALUES (1699999200000, 'demo', 33, 3);
+        INSERT INTO admin_session (sha256, created_at, seen_at, client_ip, user_agent, credential)
+        VALUES ('abc', 1700000000000, 1700000000000, '127.0.0.1', 'browser', 'def')""",
 }
 
 

@@ -1,5 +1,5 @@
-// What pages gain where scripts run. Every page works without; nothing here makes markup out of data, but for the rows
-// that the server itself has rendered for the live tail.
+// What pages gain where scripts run; every page works without. No markup is made of data: the rows of the live tail are
+// the server's own.
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const narrow = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 2 });
@@ -55,12 +55,18 @@ function stack(columns) {
   return sums;
 }
 
+const monthDay = { month: "short", day: "numeric" };
+function onAxis(moment, daysApart) {
+  if (daysApart) return moment.toLocaleDateString(undefined, { ...monthDay, timeZone: "UTC" });
+  if (!moment.getHours() && !moment.getMinutes()) return moment.toLocaleDateString(undefined, monthDay);
+  return moment.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+}
+
 function draw(figure) {
   const { times, columns, names, colours } = readTable(figure);
   const box = figure.querySelector(".plot");
   if (times.length < 2) return;
   const bars = figure.dataset.chart === "bars";
-  const style = getComputedStyle(document.documentElement);
   const probe = document.createElement("i");
   figure.append(probe); // light-dark() is resolved on an element, not in the token
   const colour = (token) => { probe.style.color = `var(${token})`; return getComputedStyle(probe).color; };
@@ -71,14 +77,14 @@ function draw(figure) {
   const daysApart = times[1] - times[0] >= 86400;
   const heights = bars ? stack(columns) : columns;
   const order = names.map((_, index) => (bars ? names.length - 1 - index : index)); // the tallest stack is drawn first
-  const axis = { stroke: muted, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 }, font: `11px ${style.getPropertyValue("--pico-font-family")}` };
+  const axis = { stroke: muted, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 }, font: `11px ${getComputedStyle(figure).fontFamily}` };
   const options = {
-    width: box.clientWidth, height: 215, padding: [10, 8, 0, 0],
+    width: box.clientWidth, height: 200, padding: [10, 8, 0, 0],
     cursor: { y: false, drag: { setScale: false, x: false } },
     tzDate: daysApart ? (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : undefined,
     scales: { x: { range: bars ? (_, low, high) => [low - (times[1] - times[0]) / 2, high + (times[1] - times[0]) / 2] : undefined },
       y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
-    axes: [{ ...axis, space: 60 }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) || figure.dataset.show !== "number" ? (figure.dataset.show === "number" ? narrow.format(tick) : show(tick)) : "")) }],
+    axes: [{ ...axis, space: 64, size: 30, values: (_, ticks) => ticks.map((tick) => onAxis(new Date(tick * 1000), daysApart)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (show !== SHOW.number ? show(tick) : Number.isInteger(tick) ? narrow.format(tick) : "")) }],
     series: [{ label: daysApart ? "Day" : "Hour", value: (_, at) => (at == null ? "–" : (daysApart ? daily : hourly).format(new Date(at * 1000))) },
       ...order.map((index) => ({
         label: names[index], stroke: series[index], fill: bars ? series[index] : undefined, width: bars ? 0 : 2,
@@ -96,7 +102,7 @@ function drawCharts() {
   const figures = all("figure[data-chart]");
   figures.forEach(draw);
   const resized = new ResizeObserver((entries) => {
-    for (const { target } of entries) target.parentElement.plot?.setSize({ width: target.clientWidth, height: 215 });
+    for (const { target } of entries) target.parentElement.plot?.setSize({ width: target.clientWidth, height: 200 });
   });
   figures.forEach((figure) => resized.observe(figure.querySelector(".plot")));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => figures.forEach(draw));
@@ -178,7 +184,7 @@ function keys() {
   });
 }
 
-// A part of the page that is asked for again until it says that it need not be: `data-poll`, seconds.
+// A part of the page that is asked for again while it has `data-poll`, seconds.
 function poll(id) {
   const part = document.getElementById(id);
   const seconds = Number(part?.dataset.poll);
@@ -199,7 +205,7 @@ function poll(id) {
   }, seconds * 1000);
 }
 
-// Live tail: <tbody data-live="address">, with a button [data-live-toggle]; rows come as the server's own HTML.
+// Live tail: <tbody data-live="address"> and a button [data-live-toggle].
 function liveTail() {
   const body = document.querySelector("tbody[data-live]");
   const button = document.querySelector("[data-live-toggle]");
