@@ -253,6 +253,14 @@ def _pattern(name: str) -> re.Pattern[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator's word that a gateway is not to be used. until: UTC epoch seconds; None: until it is resumed."""
+
+    reason: str
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ActiveGateway:
     """A gateway as requests see it: the record with its references resolved.
 
@@ -260,6 +268,7 @@ class ActiveGateway:
     missing_secret   the name of the variable or file that could not be read, or None; such a gateway answers 503
     token_hashes     SHA-256 digests (32 bytes) of its client tokens -> their names
     dialect          the resolved row
+    pause            such a gateway answers 503 until it is over
     """
 
     id: str
@@ -268,6 +277,7 @@ class ActiveGateway:
     api_key: str | None = field(default=None, repr=False)
     missing_secret: str | None = None
     token_hashes: Mapping[bytes, str] = field(default_factory=dict, repr=False)
+    pause: Pause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,10 +285,16 @@ class Snapshot:
     """All gateways at one revision of the configuration. Immutable; swapped whole.
 
     drifted   how many records were changed since their file was applied
+    conflicts how many their files contradict
+    flaps     how often the content of files came back that another host had replaced shortly before
+    applied_at  when files were last applied, by whomever: UTC epoch seconds; 0: never
     complete  False while the database has not been read: there may be more gateways and tokens than these
     """
 
     gateways: Mapping[str, ActiveGateway] = field(default_factory=dict)
     revision: int = 0
     drifted: int = 0
+    conflicts: int = 0
+    flaps: int = 0
+    applied_at: float = 0
     complete: bool = True

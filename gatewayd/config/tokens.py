@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from gatewayd.config.plan import UI
+from gatewayd.config.planned import UI
 from gatewayd.errors import ConfigurationError
 from gatewayd.gateways import ClientToken, Gateway
 from gatewayd.store import Session, Store
