@@ -7,6 +7,7 @@ that it can be shown again; otherwise it is shown once, to whoever made it.
 from __future__ import annotations
 
 import secrets
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from gatewayd.config.planned import UI
 from gatewayd.errors import ConfigurationError
 from gatewayd.gateways import ClientToken, Gateway
 from gatewayd.store import Session, Store
+from gatewayd.store.audit import AuditEvent, add_events
 from gatewayd.store.gateways import GatewayRow, list_gateways
 from gatewayd.store.keys import NO_KEYS, Vault
 from gatewayd.store.secrets import check_vault
@@ -46,8 +48,13 @@ def build_token(gateway_id: str, name: str) -> NewToken:
     return NewToken(gateway_id, name, f"gwd_{secrets.token_urlsafe(32)}")
 
 
-async def add_client_token(store: Store, gateway_id: str, name: str, vault: Vault = NO_KEYS) -> NewToken:
-    """ConfigurationError when there is no such gateway, already a token of that name, or the vault is a wrong one."""
+async def add_client_token(
+    store: Store, gateway_id: str, name: str, vault: Vault = NO_KEYS, *, by: str = ""
+) -> NewToken:
+    """by: for the audit trail; default: this machine.
+
+    ConfigurationError when there is no such gateway, already a token of that name, or the vault is a wrong one.
+    """
     new = build_token(gateway_id, name)
     try:
         ClientToken(name=name, sha256=new.sha256)
@@ -61,6 +68,7 @@ async def add_client_token(store: Store, gateway_id: str, name: str, vault: Vaul
         if vault.can_store:
             await check_vault(session, vault)
         await add_token(session, new.row(time.time_ns() // 1_000_000, vault))
+        await _audit(session, "create-token", gateway_id, name, by)
         await bump_revision(session)
     return new
 
@@ -86,13 +94,19 @@ async def list_client_tokens(session: Session, gateway_id: str) -> list[TokenRow
     return await list_tokens(session, gateway_id)
 
 
-async def revoke_client_token(store: Store, gateway_id: str, name: str) -> TokenRow:
-    """The revoked token's row. ConfigurationError when there is no such gateway or token."""
+async def revoke_client_token(store: Store, gateway_id: str, name: str, *, by: str = "") -> TokenRow:
+    """The revoked token's row. by: as above. ConfigurationError when there is no such gateway or token."""
     async with store.write_lock() as session:
         row = _find(await list_client_tokens(session, gateway_id), gateway_id, name)
         await remove_token(session, gateway_id, name)
+        await _audit(session, "revoke-token", gateway_id, name, by)
         await bump_revision(session)
     return row
+
+
+async def _audit(session: Session, action: str, gateway_id: str, name: str, by: str) -> None:
+    actor = by or f"cli@{socket.gethostname()}"
+    await add_events(session, [AuditEvent(actor, action, f"gateway:{gateway_id}", {"token": name})])
 
 
 def _find(rows: Sequence[TokenRow], gateway_id: str, name: str) -> TokenRow:
