@@ -30,7 +30,7 @@ from gatewayd.store.logins import (
 )
 
 COOKIE, SECURE_COOKIE = "gatewayd", "__Host-gatewayd"
-FAILED = "login-failed"
+FAILED = "login_failed"
 WINDOW = 15 * 60_000  # milliseconds
 FREE_OF_ADDRESS, FREE_OF_ALL = 5, 50
 FIRST_WAIT, MAX_WAIT, MAX_WAIT_OF_ALL = 15_000, 15 * 60_000, 60_000

@@ -16,11 +16,15 @@ from gatewayd.errors import ConfigurationError
 
 #: verb -> module and attribute
 VERBS = {
+    "apply": "gatewayd.cli.apply:apply",
     "connect": "gatewayd.cli.connect:connect",
     "db": "gatewayd.cli.db:db",
     "demo": "gatewayd.cli.demo:demo",
     "healthcheck": "gatewayd.cli.healthcheck:healthcheck",
     "logs": "gatewayd.cli.logs:logs",
+    "pause": "gatewayd.cli.pause:pause",
+    "plan": "gatewayd.cli.apply:plan",
+    "resume": "gatewayd.cli.pause:resume",
     "serve": "gatewayd.cli.serve:serve",
     "simulate": "gatewayd.cli.simulate:simulate",
     "token": "gatewayd.cli.token:token",

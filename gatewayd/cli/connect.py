@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gatewayd.cli.runtime import read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.cli.runtime import actor, read_settings, read_vault, run_with_store, say, write_json
 from gatewayd.config.client_settings import PLACEHOLDER, build_client_settings
 from gatewayd.config.shells import SHELLS
 from gatewayd.config.tokens import NewToken, add_client_token, read_gateway_record
@@ -26,7 +26,7 @@ def connect(gateway: str, shell: str, as_settings: bool, new_token: str | None, 
     settings = read_settings()
 
     async def make(store: Store, name: str) -> NewToken:
-        return await add_client_token(store, gateway, name, read_vault(settings))
+        return await add_client_token(store, gateway, name, read_vault(settings), by=actor())
 
     async def read(store: Store) -> tuple[Gateway, str]:
         record = await read_gateway_record(store, gateway)

@@ -19,7 +19,7 @@ from gatewayd.config.masking import describe_changes
 from gatewayd.config.plan import check_choice, plan_seed, plan_sync
 from gatewayd.config.planned import Choice, Plan, RecordPlan
 from gatewayd.config.provider_keys import forget_unused_provider_keys
-from gatewayd.config.tokens import NewToken, build_token
+from gatewayd.config.tokens import NewToken, build_token, build_token_event
 from gatewayd.errors import ConfigurationError
 from gatewayd.store import Session, Store
 from gatewayd.store.audit import AuditEvent, add_events
@@ -70,10 +70,13 @@ class Applied:
         return (*self.plan.notices, *([self.flapping] if self.flapping else []))
 
 
-async def read_plan(store: Store, desired: Desired, *, mode: Mode = "sync", choice: Choice | None = None) -> Plan:
+async def read_plan(
+    store: Store, desired: Desired, *, choice: Choice | None = None, expect_revision: int | None = None
+) -> Plan:
     """What `apply` would do now. ConfigurationError as `apply`."""
     async with store.read() as session:
-        plan, _ = await _plan(session, desired, mode, choice or Choice())
+        plan, _ = await _plan(session, desired, "sync", choice or Choice())
+    _check_revision(plan.revision, expect_revision)
     return plan
 
 
@@ -110,7 +113,7 @@ async def apply(
         generated = tuple(build_token(gateway_id, "generated") for gateway_id in bare) if generate_tokens else ()
         await save_gateways(session, [record.row for record in plan.moved if record.row is not None])
         source, flapping = await _source(session, desired, plan, host, git_sha) if mode == "sync" else (None, "")
-        written = not plan.is_empty or bool(generated) or source is not None
+        written = bool(plan.changed or generated) or source is not None
         revision = plan.revision
         if written:
             await _write(session, plan, generated, by, vault, {"source": desired.source, "git_sha": git_sha})
@@ -189,7 +192,7 @@ async def _write(
     added = [replace(token, created_at=now) for record in plan.records for token in record.added_tokens]
     await add_tokens(session, [*added, *(new.row(now, vault) for new in generated)])
     events = [_event(record, by, detail) for record in plan.changed]
-    events += [AuditEvent(by, "generate", f"token:{new.gateway_id}/{new.name}") for new in generated]
+    events += [build_token_event(by, "create_token", new.gateway_id, new.name) for new in generated]
     await add_events(session, events)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from gatewayd.config.apply import Applied
 from gatewayd.config.load import InvalidConfiguration
 from gatewayd.config.merge import Drift
+from gatewayd.config.planned import Choice, Plan
 from gatewayd.config.secrets import SecretReader
 from gatewayd.config.snapshot import build_from_files, build_snapshot, digest_secrets
 from gatewayd.config.source import Found, Mode, Source, log_applied
@@ -152,6 +153,17 @@ class Live:
         except StoreUnavailable as error:
             self._note_database_problem(error)
 
+    async def plan(self) -> Plan:
+        """What applying the files as they lie there now would do. Errors as `Source.plan`."""
+        return await self.source.plan(self._store)
+
+    async def apply_now(self, *, by: str, choice: Choice | None = None) -> Applied:
+        """Applies the files because somebody wants it, whatever the mode, and serves that. Errors as `Source.plan`."""
+        applied = await self.source.apply_now(self._store, choice=choice, by=by)
+        await self.refresh()
+        log_applied(applied)
+        return applied
+
     async def refresh(self) -> None:
         """Builds a snapshot of what the database holds now, and swaps it in."""
         async with self._refreshing:
@@ -233,11 +245,13 @@ class Live:
         found = await self.source.look()
         if self.source.is_new(found):
             await self._apply_and_log(found)
+        elif self.source.may_put_back(self.current.revision):
+            await self._apply_and_log(found, only_written=True)
         elif await asyncio.to_thread(digest_secrets, self.current, self._secrets) != self._secrets_digest:
             logger.info("a secret file changed")
             await self.refresh()
 
-    async def _apply_and_log(self, found: Found) -> None:
+    async def _apply_and_log(self, found: Found, *, only_written: bool = False) -> None:
         if found.trouble:
             logger.error(found.trouble)
         try:
@@ -247,7 +261,7 @@ class Live:
                 logger.error("configuration not applied: %s", problem)
             return
         await self.refresh()
-        if applied is not None:
+        if applied is not None and (applied.written or not only_written):
             log_applied(applied)
 
     async def _is_empty(self) -> bool:

@@ -44,7 +44,7 @@ class RecordPlan:
 
     row      to be written, whole; `updated_at` and `updated_by` are set by `apply`; None: nothing
     before   what is stored now; None: nothing
-    where    `configs/a.yaml:3`, or "" where no file has it
+    file     as `configs/a.yaml`, or "" where none has it; line in it, from 1
     reason   why it is not simply as the file says, in one line, or ""
     changes  the fields whose three values are not all the same
     """
@@ -54,11 +54,16 @@ class RecordPlan:
     row: GatewayRow | None = None
     before: GatewayRow | None = None
     finding: Finding = ""
-    where: str = ""
+    file: str = ""
+    line: int = 0
     reason: str = ""
     changes: tuple[FieldChange, ...] = ()
     added_tokens: tuple[TokenRow, ...] = ()
     removed_tokens: tuple[TokenRow, ...] = ()
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}:{self.line}" if self.file else ""
 
     @property
     def conflicts(self) -> bool:
@@ -78,6 +83,11 @@ class RecordPlan:
         if self.drifted:
             return "drift"
         return "detached" if self.finding == "detached" else "keep"
+
+    @property
+    def is_changed(self) -> bool:
+        """Something is to be written beside its place in the files."""
+        return self.row is not None and not self.is_move
 
     @property
     def is_move(self) -> bool:
@@ -111,12 +121,13 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Nothing changes but, perhaps, places in the files."""
-        return not self.changed
+        """What is served stays as it is, whatever is to be noted."""
+        return all(record.action == "keep" for record in self.records)
 
     @property
     def changed(self) -> list[RecordPlan]:
-        return [record for record in self.records if record.row is not None and not record.is_move]
+        """Those of which more is to be written than their place."""
+        return [record for record in self.records if record.is_changed]
 
     @property
     def moved(self) -> list[RecordPlan]:

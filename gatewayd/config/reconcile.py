@@ -51,12 +51,12 @@ class Reconciler:
             return _take_over("adopt", self.owner, wanted, row, tokens)
         if is_detached(row):
             reason = f"gateway {row.id} was detached from its file and belongs to the UI; the file is not applied"
-            return RecordPlan(row.id, before=row, finding="detached", where=_where(wanted), reason=reason)
+            return RecordPlan(row.id, before=row, finding="detached", file=wanted.file, line=wanted.line, reason=reason)
         if not row.is_active:  # nobody has it any more
             return _take_over("create", self.owner, wanted, row, tokens)
         owner = "the UI" if row.managed_by == UI else row.managed_by
         reason = f"gateway {row.id} belongs to {owner}; the file is not applied (to take it over: --adopt {row.id})"
-        return RecordPlan(row.id, before=row, finding="conflict", where=_where(wanted), reason=reason)
+        return RecordPlan(row.id, before=row, finding="conflict", file=wanted.file, line=wanted.line, reason=reason)
 
     def _deleted(self, wanted: DesiredGateway, row: GatewayRow, tokens: list[TokenRow]) -> RecordPlan:
         """By a file that had left it out, or elsewhere while its file had it."""
@@ -66,7 +66,7 @@ class Reconciler:
         finding: Finding = "conflict" if changed else "drift"
         reason = f"gateway {row.id} was deleted elsewhere{' and changed in the file' if changed else ''}; it stays so"
         return _written(
-            RecordPlan(row.id, before=row, finding=finding, where=_where(wanted), reason=reason),
+            RecordPlan(row.id, before=row, finding=finding, file=wanted.file, line=wanted.line, reason=reason),
             replace(_at_place(wanted, row), declared=wanted.gateway.spec()),
         )
 
@@ -102,7 +102,8 @@ class Reconciler:
             row.id,
             "update" if taken else "keep",
             before=row,
-            where=_where(wanted),
+            file=wanted.file,
+            line=wanted.line,
             changes=tuple(changes),
             added_tokens=tuple(_tokens_taken(self.owner, row.id, taken)),
             removed_tokens=tuple(_tokens_replaced(tokens, taken)),
@@ -136,7 +137,9 @@ def create_record(owner: str, wanted: DesiredGateway) -> RecordPlan:
     )
     changes = merge_fields({}, read_fields(declared), {}, "keep")
     added = _tokens_taken(owner, wanted.id, changes)
-    return RecordPlan(wanted.id, "create", row, where=_where(wanted), changes=tuple(changes), added_tokens=tuple(added))
+    return RecordPlan(
+        wanted.id, "create", row, file=wanted.file, line=wanted.line, changes=tuple(changes), added_tokens=tuple(added)
+    )
 
 
 def _take_over(
@@ -165,7 +168,8 @@ def _take_over(
         action,
         new,
         row,
-        where=_where(wanted),
+        file=wanted.file,
+        line=wanted.line,
         changes=changes,
         added_tokens=added,
         removed_tokens=tuple(removed),
@@ -174,9 +178,9 @@ def _take_over(
 
 def _detach(wanted: DesiredGateway | None, row: GatewayRow) -> RecordPlan:
     reason = f"gateway {row.id} is detached from its file and belongs to the UI from now on"
-    where = _where(wanted) if wanted else ""
     new = replace(row, managed_by=UI, generation=row.generation + 1)
-    return RecordPlan(row.id, "keep", new, row, "detached", where, reason)
+    file, line = (wanted.file, wanted.line) if wanted else ("", 0)
+    return RecordPlan(row.id, "keep", new, row, "detached", file, line, reason)
 
 
 def _written(record: RecordPlan, row: GatewayRow) -> RecordPlan:
@@ -208,10 +212,6 @@ def _tokens_replaced(tokens: Iterable[TokenRow], taken: Iterable[FieldChange]) -
 
 def _token(owner: str, gateway_id: str, field: Field, sha256: str) -> TokenRow:
     return TokenRow(gateway_id, field[1], sha256, owner, 0)
-
-
-def _where(wanted: DesiredGateway) -> str:
-    return f"{wanted.file}:{wanted.line}"
 
 
 def is_detached(row: GatewayRow) -> bool:

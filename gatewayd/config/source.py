@@ -62,6 +62,7 @@ class Source:
         self._secrets = secrets
         self._vault = vault
         self._digest = ""
+        self._revision: int | None = None  # that this process left behind
 
     async def look(self) -> Found:
         if self.mode == "off":
@@ -70,6 +71,11 @@ class Source:
 
     def is_new(self, found: Found) -> bool:
         return found.digest() != self._digest
+
+    def may_put_back(self, revision: int) -> bool:
+        """The database was changed since, and the files win over that."""
+        follows = self.mode == "sync" and self.drift == "revert" and not self.problems
+        return follows and self._revision is not None and revision != self._revision
 
     async def plan(self, store: Store) -> Plan:
         """What applying the files as they lie there now would do, whatever the mode.
@@ -116,7 +122,7 @@ class Source:
             by=by,
             git_sha=await asyncio.to_thread(read_git_sha, self.directory),
         )
-        self._digest, self.problems = found.digest(), ()
+        self._digest, self.problems, self._revision = found.digest(), (), applied.revision
         self.applied_at = time.time()
         return applied
 

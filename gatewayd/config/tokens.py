@@ -7,12 +7,12 @@ that it can be shown again; otherwise it is shown once, to whoever made it.
 from __future__ import annotations
 
 import secrets
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from gatewayd.config.merge import show_field
 from gatewayd.config.planned import UI
 from gatewayd.errors import ConfigurationError
 from gatewayd.gateways import ClientToken, Gateway
@@ -49,9 +49,9 @@ def build_token(gateway_id: str, name: str) -> NewToken:
 
 
 async def add_client_token(
-    store: Store, gateway_id: str, name: str, vault: Vault = NO_KEYS, *, by: str = ""
+    store: Store, gateway_id: str, name: str, vault: Vault = NO_KEYS, *, by: str = "cli"
 ) -> NewToken:
-    """by: for the audit trail; default: this machine.
+    """by: for the audit trail.
 
     ConfigurationError when there is no such gateway, already a token of that name, or the vault is a wrong one.
     """
@@ -68,7 +68,7 @@ async def add_client_token(
         if vault.can_store:
             await check_vault(session, vault)
         await add_token(session, new.row(time.time_ns() // 1_000_000, vault))
-        await _audit(session, "create-token", gateway_id, name, by)
+        await add_events(session, [build_token_event(by, "create_token", gateway_id, name)])
         await bump_revision(session)
     return new
 
@@ -94,19 +94,19 @@ async def list_client_tokens(session: Session, gateway_id: str) -> list[TokenRow
     return await list_tokens(session, gateway_id)
 
 
-async def revoke_client_token(store: Store, gateway_id: str, name: str, *, by: str = "") -> TokenRow:
-    """The revoked token's row. by: as above. ConfigurationError when there is no such gateway or token."""
+async def revoke_client_token(store: Store, gateway_id: str, name: str, *, by: str = "cli") -> TokenRow:
+    """The revoked token's row. ConfigurationError when there is no such gateway or token."""
     async with store.write_lock() as session:
         row = _find(await list_client_tokens(session, gateway_id), gateway_id, name)
         await remove_token(session, gateway_id, name)
-        await _audit(session, "revoke-token", gateway_id, name, by)
+        await add_events(session, [build_token_event(by, "revoke_token", gateway_id, name)])
         await bump_revision(session)
     return row
 
 
-async def _audit(session: Session, action: str, gateway_id: str, name: str, by: str) -> None:
-    actor = by or f"cli@{socket.gethostname()}"
-    await add_events(session, [AuditEvent(actor, action, f"gateway:{gateway_id}", {"token": name})])
+def build_token_event(by: str, action: str, gateway_id: str, name: str) -> AuditEvent:
+    """As the change of a field, so that whoever revoked a file's token is found by it."""
+    return AuditEvent(by, action, f"gateway:{gateway_id}", {"fields": [{"field": show_field(("tokens", name))}]})
 
 
 def _find(rows: Sequence[TokenRow], gateway_id: str, name: str) -> TokenRow:

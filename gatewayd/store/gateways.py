@@ -74,13 +74,18 @@ async def save_gateways(session: Session, rows: Sequence[GatewayRow]) -> None:
         await session.insert_many(gateway, [_values(row) for row in rows], conflict)
 
 
-async def purge_gateways(session: Session, deleted_before: int) -> list[str]:
-    """Removes for good, with all that hangs on them, the records that were deleted before that time; gives their ids.
+async def list_purgeable(session: Session, deleted_before: int) -> list[str]:
+    """The ids of records that were deleted before that time (UTC epoch milliseconds) and need not be known any more.
 
     One that its file still has stays: as long as it is known to be deleted here, it is not made anew.
     """
     old = (gateway.c.state == "deleted") & (gateway.c.updated_at < deleted_before) & gateway.c.declared.is_(None)
-    ids = [str(row["id"]) for row in await session.fetch_all(sa.select(gateway.c.id).where(old))]
+    return [str(row["id"]) for row in await session.fetch_all(sa.select(gateway.c.id).where(old))]
+
+
+async def purge_gateways(session: Session, deleted_before: int) -> list[str]:
+    """Removes these for good, with all that hangs on them, and gives their ids. Inside `write_lock`."""
+    ids = await list_purgeable(session, deleted_before)
     if ids:
         await session.execute(override.delete().where(override.c.kind == "gateway", override.c.id.in_(ids)))
         await session.execute(gateway.delete().where(gateway.c.id.in_(ids)))

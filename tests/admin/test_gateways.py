@@ -107,7 +107,7 @@ def test_a_gateway_is_made_serves_and_is_changed(ui: Ui) -> None:
         assert "7 at the same time" in told(page)
         assert "$1.5" in told(page)
         history = told(ui.get(f"{path}/history"))
-        for word in ("create", "update", "limits.concurrent", "admin@127.0.0.1", "create-token", "laptop"):
+        for word in ("create", "update", "limits.concurrent", "admin@127.0.0.1", "create_token", "laptop"):
             assert word in history
         for page in (made_token, ui.get(path), ui.get(f"{path}/history"), ui.get(f"{path}/edit")):
             assert KEY not in page.text

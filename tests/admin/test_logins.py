@@ -99,7 +99,7 @@ async def test_it_can_be_revoked_and_everything_is_audited(store: Store) -> None
     async with store.read() as session:
         events = {(event.actor, event.action) for event in await list_events(session)}
     assert events == {
-        ("admin@x", "logout"), ("admin@x", "revoke"), (f"unknown@{IP}", "login-failed"), (f"admin@{IP}", "login"),
+        ("admin@x", "logout"), ("admin@x", "revoke"), (f"unknown@{IP}", "login_failed"), (f"admin@{IP}", "login"),
     }  # fmt: skip
 
 
