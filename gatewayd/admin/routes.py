@@ -16,7 +16,17 @@ from sanic import HTTPResponse, Sanic
 from sanic.exceptions import MethodNotAllowed, SanicException
 from sanic.exceptions import NotFound as RouteNotFound
 
-from gatewayd.admin import dashboard, gateway_edit, gateway_tokens, gateway_trial, gateways, login, static_files
+from gatewayd.admin import (
+    configuration,
+    dashboard,
+    gateway_edit,
+    gateway_tokens,
+    gateway_trial,
+    gateways,
+    login,
+    static_files,
+    system,
+)
 from gatewayd.admin.origin import is_own, login_path
 from gatewayd.admin.visit import Admin, NoSuchPage, Refused, UiRequest, Visit, read_form
 from gatewayd.errors import StoreUnavailable
@@ -64,6 +74,15 @@ ROUTES = (
     Route("POST", "/gateways/<gateway_id>/detach", gateways.detach),
     Route("POST", "/gateways/<gateway_id>/revert", gateways.revert),
     Route("POST", "/gateways/<gateway_id>/record", gateways.record_next),
+    Route("GET", "/gateways/<gateway_id>/proposal", configuration.show_proposal),
+    Route("GET", "/gateways/<gateway_id>/proposal.patch", configuration.download_proposal),
+    Route("GET", "/config", configuration.show),
+    Route("GET", "/config/plan", configuration.show_plan),
+    Route("POST", "/config/apply", configuration.apply),
+    Route("GET", "/system", system.show),
+    Route("POST", "/system/logins/end", system.end_login),
+    Route("GET", "/system/audit.csv", system.audit_csv),
+    Route("GET", "/system/audit.json", system.audit_json),
 )
 
 

@@ -38,8 +38,9 @@ const SHOW = {
 };
 
 function readTable(figure) {
-  const heads = all("thead th[data-colour]", figure);
-  const rows = all("tbody tr", figure);
+  const table = figure.querySelector("details table");
+  const heads = all("th[data-colour]", table);
+  const rows = all("tbody tr", table);
   const scale = figure.dataset.show === "dollars" ? 1e-9 : 1;
   const times = rows.map((row) => new Date(row.querySelector("time").dateTime).getTime() / 1000);
   const columns = heads.map((_, index) => rows.map((row) => {
