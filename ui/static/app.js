@@ -109,7 +109,7 @@ function drawCharts() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => figures.forEach(draw));
 }
 
-// Copy: the text of the block that the button is in.
+// Copy: the text of the button's block.
 function copyButtons(root = document) {
   for (const button of all("[data-copy]", root)) {
     if (!navigator.clipboard) continue; // plain HTTP from elsewhere: the browser does not offer it
