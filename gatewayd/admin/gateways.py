@@ -303,7 +303,7 @@ def value_of(field: tuple[str, ...], value: Any) -> str:
 
 def shown_value(value: Any) -> str:
     """A value of a record in one line."""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def shown_fields(spec: dict[str, Any]) -> dict[str, str]:
