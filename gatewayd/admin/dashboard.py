@@ -82,6 +82,9 @@ def _lines(
 
 def status_of(gateway: ActiveGateway, its: Total) -> tuple[str, str]:
     """Its kind and its words."""
+    pause = gateway.pause
+    if pause is not None and (pause.until is None or pause.until > time.time()):
+        return "paused", "paused"
     if gateway.missing_secret:
         return "bad", "no key"
     if is_failing(its):

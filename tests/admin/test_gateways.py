@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.admin.conftest import HOSTILE, OpenPage, Ui, run_ui
 from tests.admin.pages import form_of, told
@@ -284,6 +285,16 @@ def test_a_key_that_cannot_be_stored_says_what_to_do(tmp_path: Any, simulator: A
         assert response.status_code == 422
         assert "GATEWAYD_SECRET_KEY is not set" in told(response)
         assert KEY not in response.text
+
+
+def test_a_record_is_exported_as_yaml_without_its_key(ui: Ui) -> None:
+    with made(ui, "as-yaml", name="Exported") as path:
+        response = ui.get(f"{path}/record.yaml")
+        assert response.headers["content-disposition"] == 'attachment; filename="as-yaml.yaml"'
+        assert yaml.safe_load(response.text)["gateways"]["as-yaml"]["name"] == "Exported"
+        assert KEY not in response.text
+        assert "TODO_AS_YAML_API_KEY" in response.text
+    assert ui.get("/gateways/none/record.yaml").status_code == 404
 
 
 @session
