@@ -193,6 +193,17 @@ def _usage(name: str) -> sa.Table:
 usage_hourly = _usage("usage_hourly")
 usage_daily = _usage("usage_daily")
 
+#: How many first pieces of answers took how long: `size` as in `store.latencies`.
+latency_hourly = sa.Table(
+    "latency_hourly",
+    metadata,
+    sa.Column("at", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("gateway", sa.Text, primary_key=True),
+    sa.Column("size", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 #: A stored body as the blobs that it is put together from: `parts` holds their SHA-256 one after another.
 body = sa.Table(
     "body",

@@ -57,6 +57,10 @@ ROWS = {
         VALUES ('default', 'abc', 1700000000000, 'host', 0);
         INSERT INTO override (kind, id, paused, pause_reason, paused_by, paused_at)
         VALUES ('gateway', 'demo', 1, 'maintenance', 'cli@host', 1700000000000)""",
+    "0008": """
+        INSERT INTO latency_hourly (at, gateway, size, count) VALUES (1699999200000, 'demo', 33, 3);
+        INSERT INTO admin_session (sha256, created_at, seen_at, client_ip, user_agent, credential)
+        VALUES ('abc', 1700000000000, 1700000000000, '127.0.0.1', 'browser', 'def')""",
 }
 
 
