@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,6 +35,7 @@ from gatewayd.relay.breaker import Breakers
 from gatewayd.relay.estimates import Estimates
 from gatewayd.relay.learned import Learned
 from gatewayd.relay.limits import MAX_RETRY_SECONDS
+from gatewayd.relay.timeline import Timeline
 from gatewayd.upstream import Upstreams
 
 MAX_CHANGES = 3  # of the dialect, for one request
@@ -60,6 +62,7 @@ class Course:
     attempt    the current one
     attempts   how many were made so far
     started    message_start has been sent: a following attempt does not send it again
+    timeline   of all attempts
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Course:
     ) -> None:
         self._means = means
         self._request = request
+        self.timeline = Timeline(time.monotonic())
         self._features = features
         self._message_id = f"msg_{secrets.token_hex(12)}"
         self._others = [gateways[name] for name in gateway.gateway.fallback if name in gateways]
@@ -118,6 +122,7 @@ class Course:
     async def _after(self, error: ApiError) -> Attempt | None:
         """What follows a failure: nothing, once a block of the answer has begun."""
         self._count_failure(error)
+        self.timeline.add("failed", time.monotonic(), error.type)
         return None if self.attempt.answer.opened else await self._following(error)
 
     def observe(self, tokens: int) -> None:
@@ -216,7 +221,7 @@ class Course:
 
     def _attempt_at(self, target: Target) -> Attempt:
         estimate = self._means.estimates.estimate(target.gateway.id, target.upstream_model, self._features)
-        return Attempt(target, self._request, self._means.seal, estimate, self._message_id)
+        return Attempt(target, self._request, self._means.seal, estimate, self._message_id, self.timeline)
 
     def _choose(self, gateway: ActiveGateway) -> Target:
         """Raises Unavailable where the gateway lacks its secret, NotFound where its model map has no row."""

@@ -193,6 +193,7 @@ class Exchange:
             if self._course.attempts == 1:
                 self._record.overhead = attempt.built_at - self._began + now - attempt.last_piece
         if self._attempt.answer.error is None or self._committed:
+            self._course.timeline.emitted(events, self._attempt.last_piece)
             await emit(events)
 
     async def _send(self, events: list[Event]) -> None:
@@ -244,6 +245,7 @@ class Exchange:
             hold = self._attempt.may_think and now - self._attempt.last_piece >= self._timing.hold
             events = self._attempt.answer.keep_alive(open_thinking=hold)
             if events:
+                self._course.timeline.emitted(events, now)
                 await self._send(events)
 
     def _close_record(self, error: ApiError | None) -> None:
@@ -257,6 +259,7 @@ class Exchange:
         self._record_usage()
         record.close(error, committed=self._committed or error is None)
         record.upstream_statuses = self._course.statuses
+        record.timeline = self._course.timeline.text()
         record.aborted_by = record.aborted_by or self._aborted_by(error)
         self._record_bodies()
         self._relay.record(record)

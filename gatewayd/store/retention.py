@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from gatewayd.errors import StoreUnavailable
 from gatewayd.store.database import Store
 from gatewayd.store.partitions import DAY, drop_partitions
-from gatewayd.store.tables import blob, body, request_log
+from gatewayd.store.tables import blob, body, client_session, request_log
 from gatewayd.store.usage import HOUR
 
 BATCH = 1000
@@ -99,6 +99,8 @@ class Retention:
             self._report(removed)
 
     async def _remove_rows(self, before: int, removed: Removed) -> None:
+        async for _ in self._delete(client_session, client_session.c.last_at < before):
+            pass
         if self._store.address.engine == "postgresql":
             removed.partitions += await drop_partitions(self._store, before)
             return

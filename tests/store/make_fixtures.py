@@ -52,6 +52,10 @@ ROWS = {
         INSERT INTO secret (gateway_id, origin, ciphertext, updated_at)
         VALUES ('demo', 'https://a.example', 'gAAAAAto-be-read-with-its-key', 1700000000000);
         UPDATE token SET ciphertext = 'gAAAAAto-be-read-with-its-key' WHERE name = 'laptop'""",
+    "0009": """
+        INSERT INTO client_session
+        VALUES ('0f0e-1', 1700000000000, 1700000000900, NULL, 'demo', 'laptop', 'm', 30, 3, 1, 0, 3, 10, 20, 0, 5, 0,
+            900)""",
 }
 
 
