@@ -33,7 +33,7 @@ format: $(VENV)/dev.installed ## Format the code and apply the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-tools: ## Set up the programs that tests need: PostgreSQL, Redis, Claude Code, the TypeScript SDK
+tools: ## Set up the programs that tests need: PostgreSQL, Redis, Chromium, Claude Code, the TypeScript SDK
 	@scripts/setup-test-tools
 
 recordings: $(VENV)/dev.installed ## Replay recorded provider answers through a running gateway

@@ -18,6 +18,12 @@ from sanic import Sanic
 from sanic.config import Config
 
 from gatewayd.addresses import Network
+from gatewayd.admin.logins import Credentials, Logins
+from gatewayd.admin.pages import Pages
+from gatewayd.admin.routes import add_routes as add_pages
+from gatewayd.admin.routes import paths
+from gatewayd.admin.static import load_static
+from gatewayd.admin.visit import Admin, Facts
 from gatewayd.api.context import App, Readiness, Services
 from gatewayd.api.routes import add_routes
 from gatewayd.config.live import Live
@@ -25,6 +31,7 @@ from gatewayd.errors import StoreUnavailable
 from gatewayd.gateways import Snapshot
 from gatewayd.observe.metrics import Metrics, State
 from gatewayd.observe.shared_metrics import shared_folder
+from gatewayd.paths import ui_folder
 from gatewayd.protocol.seal import Seal
 from gatewayd.relay import Limiter, Record, Relay, Timing
 from gatewayd.relay.breaker import Breakers
@@ -35,7 +42,7 @@ from gatewayd.relay.recording import Recording
 from gatewayd.settings import Settings
 from gatewayd.store import Store
 from gatewayd.store.journal import Journal
-from gatewayd.store.keys import SecretKeys, build_vault
+from gatewayd.store.keys import SecretKeys, Vault, build_vault
 from gatewayd.store.log_writer import LogWriter
 from gatewayd.store.retention import Retention
 from gatewayd.upstream import Upstreams, load_trust
@@ -71,11 +78,12 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
     """The application of one process. Files and migrations were dealt with before (`config.live.start`)."""
     store = Store(settings.database_url.get_secret_value())
     limiter = Limiter(settings.rate_limit_storage.get_secret_value())
+    vault = build_vault(secret_keys)
     live = Live(
         store,
         environ=environ,
         config_dir=settings.config_dir,
-        vault=build_vault(secret_keys),
+        vault=vault,
         mode=settings.config_mode,
         poll_seconds=settings.config_poll_seconds,
     )
@@ -105,12 +113,44 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
         metrics=metrics,
         metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else "",
     )
+    if settings.ui:
+        _show(app, settings, store, live, vault, metrics)
     _run_with(app, store, live, journal, learned, estimates)
     retention = Retention(store, settings.log_retention_days, settings.body_retention_days)
     _log_with(app, store, writer, recording, retention)
     if shared_folder() is not None:
         _sample_with(app, metrics)
     return app
+
+
+def _show(app: App, settings: Settings, store: Store, live: Live, vault: Vault, metrics: Metrics) -> None:
+    """The human surface. ConfigurationError where its password is missing or weak."""
+    settings.check_admin_password()
+    assert settings.admin_password is not None
+    credentials = Credentials(settings.admin_username, settings.admin_password.get_secret_value())
+    static = load_static(ui_folder() / "static")
+    facts = Facts(
+        public_url=settings.public_url,
+        config_dir=str(settings.config_dir),
+        config_mode=settings.config_mode,
+        config_drift=settings.config_drift,
+        log_bodies=settings.log_bodies,
+        log_retention_days=settings.log_retention_days,
+        body_retention_days=settings.body_retention_days,
+        upstream_network=settings.upstream_network,
+    )
+    admin = Admin(
+        store=store,
+        live=live,
+        relay=app.ctx.relay,
+        vault=vault,
+        logins=Logins(store, credentials),
+        pages=Pages(ui_folder() / "templates", static, paths()),
+        static=static,
+        state=metrics.state,
+        facts=facts,
+    )
+    add_pages(app, admin)
 
 
 def create_api(

@@ -187,15 +187,18 @@ def run_server(
     limits: str = "{}",
     await_path: str = "/ready",
     program: Sequence[str] = ("-m", "gatewayd", "serve"),
+    files: Mapping[str, str] | None = None,
 ) -> Iterator[RunningServer]:
     """`gatewayd serve` as a process, on SQLite in `folder` unless `env` says otherwise, with one gateway.
 
-    await_path: what answers 200 when it is up; program: what Python runs
+    await_path: what answers 200 when it is up; program: what Python runs; files: more of configuration, by their names
     """
     token = f"gwd-{secrets.token_hex(16)}"
     configs = folder / "configs"
     configs.mkdir()
     (configs / f"{gateway_id}.yaml").write_text(_yaml(gateway_id, base_url, models, limits, token), encoding="utf-8")
+    for name, text in (files or {}).items():
+        (configs / name).write_text(text, encoding="utf-8")
     port = free_port()
     settings = {
         "ADMIN_PASSWORD": secrets.token_hex(16),

@@ -1,0 +1,131 @@
+"""The human surface's route table, and what holds for each of its answers.
+
+A route asks for a login unless it says `open`. Whatever changes something needs the browser's proof that it comes from
+a page of ours; that, and the login, are looked at before a byte of the form is read. Every failure is a page.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from sanic import HTTPResponse, Sanic
+from sanic.exceptions import MethodNotAllowed, SanicException
+from sanic.exceptions import NotFound as RouteNotFound
+
+from gatewayd.admin import dashboard, login, static_files
+from gatewayd.admin.origin import is_own, login_path
+from gatewayd.admin.visit import Admin, NoSuchPage, Refused, UiRequest, Visit, read_form
+from gatewayd.errors import StoreUnavailable
+
+log = logging.getLogger("gatewayd.admin")
+
+Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
+_PATHS_OF_CLIENTS = ("/gateway/", "/health", "/ready", "/metrics")
+
+
+class Route(NamedTuple):
+    method: str
+    path: str
+    handler: Handler
+    open: bool = False
+
+
+ROUTES = (
+    Route("GET", "/login", login.show, open=True),
+    Route("POST", "/login", login.begin, open=True),
+    Route("POST", "/logout", login.end),
+    Route("GET", "/static/<name>", static_files.show, open=True),
+    Route("GET", "/", login.start),
+    Route("GET", "/dashboard", dashboard.show),
+)
+
+
+def paths() -> list[str]:
+    return [route.path for route in ROUTES]
+
+
+def add_routes(app: Sanic[Any, Any], admin: Admin) -> None:
+    for route in ROUTES:
+        app.add_route(
+            _guarded(route, admin),
+            route.path,
+            methods=[route.method],
+            name=f"ui {route.method} {route.path}",
+            stream=route.method == "POST",
+        )
+    clients = app.error_handler.lookup(Exception())
+
+    async def render(request: UiRequest, exception: Exception) -> HTTPResponse:
+        """Of a path that no route has: whose surface it would belong to decides how it is told."""
+        if request.path.startswith(_PATHS_OF_CLIENTS):
+            return clients(request, exception)  # type: ignore[no-any-return]  # Sanic gives it no types
+        visit = Visit(request, admin)
+        with suppress(StoreUnavailable):
+            visit.login = await admin.logins.find(request.cookies)  # for the way back
+        return await _failure(visit, exception)
+
+    for exception in (RouteNotFound, MethodNotAllowed):
+        app.error_handler.add(exception, render)
+
+
+def _guarded(route: Route, admin: Admin) -> Handler:
+    async def answer(request: UiRequest, **parameters: str) -> HTTPResponse | None:
+        visit = Visit(request, admin)
+        try:
+            if route.method != "GET" and not is_own(request.headers, admin.facts.public_url):
+                raise Refused(
+                    403, "This was not sent from here", "Open the page in this browser and try again from there."
+                )
+            visit.login = await admin.logins.find(request.cookies) if _may_be_known(route) else None
+            if visit.login is None and not route.open:
+                return _log_in_first(visit, route)
+            if route.method != "GET":
+                visit.form = await read_form(request)
+            return await route.handler(visit, **parameters)
+        except Exception as error:  # whatever it is, it is told on a page
+            return await _failure(visit, error)
+
+    return answer
+
+
+def _may_be_known(route: Route) -> bool:
+    return not route.path.startswith("/static/")
+
+
+def _log_in_first(visit: Visit, route: Route) -> HTTPResponse:
+    """And then come back to a page; a form has to be sent again."""
+    request = visit.request
+    target = request.path + (f"?{request.query_string}" if request.query_string else "")
+    return visit.redirect(login_path(target) if route.method == "GET" else "/login")
+
+
+async def _failure(visit: Visit, error: Exception) -> HTTPResponse:
+    status, title, text = _told(error)
+    if status == 500:
+        reference = secrets.token_hex(6)
+        log.error("a page failed", exc_info=error, extra={"reference": reference})
+        text = f"gatewayd's log says why, under {reference}."
+    response = await visit.page("error.html", status, code=status, title=title, text=text)
+    if isinstance(error, MethodNotAllowed):
+        response.headers["allow"] = str(error.headers.get("Allow", ""))
+    return response
+
+
+def _told(error: Exception) -> tuple[int, str, str]:
+    if isinstance(error, Refused):
+        return error.status, error.title, error.text
+    if isinstance(error, NoSuchPage):
+        return 404, "There is no such page", str(error)
+    if isinstance(error, RouteNotFound):
+        return 404, "There is no such page", "Nothing is at this address."
+    if isinstance(error, MethodNotAllowed):
+        return 405, "This address does not take that", "It was asked for in another way than it answers to."
+    if isinstance(error, StoreUnavailable):
+        return 503, "The database does not answer", f"{error}. Gateways go on serving; this page needs the database."
+    if isinstance(error, SanicException) and error.status_code < 500:
+        return error.status_code, "This request cannot be read", "It is not well formed."
+    return 500, "gatewayd failed", ""

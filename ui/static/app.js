@@ -1,0 +1,244 @@
+// What pages gain where scripts run. Every page works without; nothing here makes markup out of data, but for the rows
+// that the server itself has rendered for the live tail.
+
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const narrow = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 2 });
+const plain = new Intl.NumberFormat();
+
+// Times: the reader's own zone and language.
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const short = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const hourly = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+const daily = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+
+function ago(moment) {
+  const seconds = (moment - Date.now()) / 1000;
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
+  return relative.format(Math.round(seconds / size), unit);
+}
+
+function showTimes(root = document) {
+  for (const time of all("time[datetime]", root)) {
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.getTime())) continue;
+    if (time.dataset.step) time.textContent = (time.dataset.step === "day" ? daily : hourly).format(moment);
+    else time.textContent = "ago" in time.dataset ? ago(moment) : short.format(moment);
+    time.title = `${full.format(moment)} (${time.dateTime})`;
+  }
+}
+
+// Charts: uPlot draws what the table beneath holds.
+const SHOW = {
+  number: (value) => plain.format(value),
+  compact: (value) => narrow.format(value),
+  dollars: (value) => `$${value < 0.01 && value > 0 ? value.toPrecision(2) : plain.format(Math.round(value * 100) / 100)}`,
+  duration: (value) => (value < 1000 ? `${Math.round(value)} ms` : `${plain.format(Math.round(value / 100) / 10)} s`),
+};
+
+function readTable(figure) {
+  const heads = all("thead th[data-colour]", figure);
+  const rows = all("tbody tr", figure);
+  const scale = figure.dataset.show === "dollars" ? 1e-9 : 1;
+  const times = rows.map((row) => new Date(row.querySelector("time").dateTime).getTime() / 1000);
+  const columns = heads.map((_, index) => rows.map((row) => {
+    const value = row.querySelectorAll("td")[index].dataset.value;
+    return value === "" ? null : Number(value) * scale;
+  }));
+  return { times, columns, names: heads.map((head) => head.textContent), colours: heads.map((head) => head.dataset.colour) };
+}
+
+function stack(columns) {
+  const sums = [];
+  columns.forEach((column, index) => sums.push(column.map((value, row) => (value ?? 0) + (index ? sums[index - 1][row] : 0))));
+  return sums;
+}
+
+function draw(figure) {
+  const { times, columns, names, colours } = readTable(figure);
+  const box = figure.querySelector(".plot");
+  if (times.length < 2) return;
+  const bars = figure.dataset.chart === "bars";
+  const style = getComputedStyle(document.documentElement);
+  const probe = document.createElement("i");
+  figure.append(probe); // light-dark() is resolved on an element, not in the token
+  const colour = (token) => { probe.style.color = `var(${token})`; return getComputedStyle(probe).color; };
+  const [muted, line] = [colour("--muted"), colour("--line")];
+  const series = colours.map((number) => colour(`--series-${number}`));
+  probe.remove();
+  const show = SHOW[figure.dataset.show] ?? SHOW.number;
+  const daysApart = times[1] - times[0] >= 86400;
+  const heights = bars ? stack(columns) : columns;
+  const order = names.map((_, index) => (bars ? names.length - 1 - index : index)); // the tallest stack is drawn first
+  const axis = { stroke: muted, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 }, font: `11px ${style.getPropertyValue("--pico-font-family")}` };
+  const options = {
+    width: box.clientWidth, height: 215, padding: [10, 8, 0, 0],
+    cursor: { y: false, drag: { setScale: false, x: false } },
+    tzDate: daysApart ? (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : undefined,
+    scales: { x: { range: bars ? (_, low, high) => [low - (times[1] - times[0]) / 2, high + (times[1] - times[0]) / 2] : undefined },
+      y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
+    axes: [{ ...axis, space: 60 }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) || figure.dataset.show !== "number" ? (figure.dataset.show === "number" ? narrow.format(tick) : show(tick)) : "")) }],
+    series: [{ label: daysApart ? "Day" : "Hour", value: (_, at) => (at == null ? "–" : (daysApart ? daily : hourly).format(new Date(at * 1000))) },
+      ...order.map((index) => ({
+        label: names[index], stroke: series[index], fill: bars ? series[index] : undefined, width: bars ? 0 : 2,
+        paths: bars ? uPlot.paths.bars({ size: [0.72, 48], radius: 0.08 }) : undefined, points: { show: !bars && times.length < 40, size: 5 },
+        value: (_u, _v, _s, row) => (row == null || columns[index][row] == null ? "–" : show(columns[index][row])),
+      }))],
+  };
+  box.replaceChildren();
+  figure.plot = new uPlot(options, [times, ...order.map((index) => heights[index])], box);
+  if (!figure.classList.contains("drawn")) figure.querySelector("details").open = false;
+  figure.classList.add("drawn");
+}
+
+function drawCharts() {
+  const figures = all("figure[data-chart]");
+  figures.forEach(draw);
+  const resized = new ResizeObserver((entries) => {
+    for (const { target } of entries) target.parentElement.plot?.setSize({ width: target.clientWidth, height: 215 });
+  });
+  figures.forEach((figure) => resized.observe(figure.querySelector(".plot")));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => figures.forEach(draw));
+}
+
+// Copy: the text of the block that the button is in.
+function copyButtons(root = document) {
+  for (const button of all("[data-copy]", root)) {
+    if (!navigator.clipboard) continue; // plain HTTP from elsewhere: the browser does not offer it
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const label = button.querySelector("span");
+      await navigator.clipboard.writeText(button.closest(".copyable").querySelector("pre").textContent);
+      label.textContent = "Copied";
+      setTimeout(() => { label.textContent = "Copy"; }, 1500);
+    });
+  }
+}
+
+// Filters are sent when they change; empty ones are left out of the address.
+function filters() {
+  for (const form of all("form[data-auto]")) {
+    form.addEventListener("change", () => form.requestSubmit());
+    form.addEventListener("submit", () => all("input, select", form).forEach((input) => { input.disabled = input.value === ""; }));
+  }
+  addEventListener("pageshow", () => all("form[data-auto] :disabled").forEach((input) => { input.disabled = false; }));
+}
+
+// JSON in <pre data-json> becomes a tree that folds; its text stays text.
+function node(value, key, depth) {
+  const name = key === undefined ? "" : `${key}: `;
+  if (value === null || typeof value !== "object") {
+    const leaf = document.createElement("div");
+    leaf.className = "mono";
+    leaf.textContent = name + (typeof value === "string" ? value : JSON.stringify(value));
+    return leaf;
+  }
+  const entries = Object.entries(value);
+  const details = document.createElement("details");
+  const summary = document.createElement("summary");
+  summary.textContent = `${name}${Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`}`;
+  details.append(summary);
+  details.open = depth < 2;
+  const fill = () => { if (details.children.length === 1) details.append(...entries.map(([k, v]) => node(v, k, depth + 1))); };
+  if (details.open) fill();
+  details.addEventListener("toggle", fill);
+  return details;
+}
+
+function foldJson() {
+  for (const pre of all("pre[data-json]")) {
+    try {
+      const tree = node(JSON.parse(pre.textContent), undefined, 0);
+      const box = document.createElement("div");
+      box.className = "json";
+      box.append(tree);
+      pre.after(box);
+      pre.hidden = true;
+    } catch { /* it is no JSON: the text stays */ }
+  }
+}
+
+// Keys: / goes to the filter, j and k from row to row, Enter opens.
+function keys() {
+  let row = -1;
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
+    if (event.key === "/") {
+      const input = document.querySelector("[data-search]");
+      if (input) { event.preventDefault(); input.focus(); }
+    } else if (event.key === "j" || event.key === "k") {
+      const rows = all("table[data-rows] tbody tr");
+      if (!rows.length) return;
+      row = Math.min(Math.max(row + (event.key === "j" ? 1 : -1), 0), rows.length - 1);
+      rows.forEach((each, index) => each.classList.toggle("chosen", index === row));
+      rows[row].querySelector("a")?.focus({ preventScroll: true });
+      rows[row].scrollIntoView({ block: "nearest" });
+    }
+  });
+}
+
+// A part of the page that is asked for again until it says that it need not be: `data-poll`, seconds.
+function poll(id) {
+  const part = document.getElementById(id);
+  const seconds = Number(part?.dataset.poll);
+  if (!seconds) return;
+  setTimeout(async () => {
+    if (!document.hidden) {
+      const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
+      if (answer?.ok && !answer.redirected) {
+        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(id);
+        if (fresh && fresh.outerHTML !== part.dataset.before) {
+          fresh.dataset.before = fresh.outerHTML;
+          part.replaceWith(fresh);
+          ready(fresh);
+        }
+      }
+    }
+    poll(id);
+  }, seconds * 1000);
+}
+
+// Live tail: <tbody data-live="address">, with a button [data-live-toggle]; rows come as the server's own HTML.
+function liveTail() {
+  const body = document.querySelector("tbody[data-live]");
+  const button = document.querySelector("[data-live-toggle]");
+  if (!body || !button) return;
+  let source = null;
+  const stop = () => { source?.close(); source = null; button.setAttribute("aria-pressed", "false"); };
+  const start = () => {
+    source = new EventSource(body.dataset.live);
+    source.addEventListener("rows", (event) => {
+      const holder = document.createElement("tbody");
+      holder.innerHTML = event.data;
+      showTimes(holder);
+      body.prepend(...holder.children);
+      while (body.children.length > 200) body.lastElementChild.remove();
+    });
+    source.addEventListener("end", stop);
+    button.setAttribute("aria-pressed", "true");
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => (source ? stop() : start()));
+  document.addEventListener("visibilitychange", () => { if (document.hidden) stop(); });
+}
+
+function ready(root) {
+  showTimes(root);
+  copyButtons(root);
+}
+
+// A question before what cannot be taken back by a click.
+document.addEventListener("submit", (event) => {
+  const question = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
+  if (question && !confirm(question)) event.preventDefault();
+});
+
+ready(document);
+drawCharts();
+filters();
+foldJson();
+keys();
+liveTail();
+all("[data-poll]").forEach((part) => poll(part.id));
+setInterval(() => all("time[data-ago]").forEach((time) => { time.textContent = ago(new Date(time.dateTime)); }), 30000);
