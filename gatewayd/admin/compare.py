@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 #: title: fields of the Messages request, fields of the Chat Completions request, first words of the notes' codes
 _PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
@@ -51,6 +51,7 @@ class Note(NamedTuple):
 class Part:
     """One line of the comparison. sent, received: what stands on either side; None: nothing."""
 
+    kind: Literal["field", "system", "tool", "message"]
     title: str
     sent: Any
     received: Any
@@ -64,18 +65,23 @@ def compare(request: Any, upstream: Any, notes: Iterable[Note]) -> list[Part]:
     received = dict(upstream) if isinstance(upstream, dict) else {}
     by_title = _by_title(notes)
     parts = [
-        Part(title, _take(sent, ours), _take(received, theirs), by_title.pop(title, ()))
+        Part("field", title, _take(sent, ours), _take(received, theirs), by_title.pop(title, ()))
         for title, (ours, theirs, _) in _PARTS.items()
     ]
     messages = _list(received.pop("messages", None))
     instructions = _instructions(messages)
-    content = [Part("System", sent.pop("system", None), instructions or None, by_title.pop("System", ()))]
-    content += _tools(_list(sent.pop("tools", None)), _list(received.pop("tools", None)), by_title.pop("Tools", ()))
+    system = Part("system", "System", sent.pop("system", None), instructions or None, by_title.pop("System", ()))
+    content = [
+        system,
+        *_tools(_list(sent.pop("tools", None)), _list(received.pop("tools", None)), by_title.pop("Tools", ())),
+    ]
     turns = _turns(_list(sent.pop("messages", None)), messages[len(instructions) :], by_title.pop("Messages", ()))
-    parts.append(Part(OTHER, sent or None, received or None, by_title.pop(OTHER, ())))
-    shown = [part for part in [*parts, *content, *turns] if part.sent is not None or part.received is not None or part.notes]
+    parts.append(Part("field", OTHER, sent or None, received or None, by_title.pop(OTHER, ())))
+    shown = [
+        part for part in [*parts, *content, *turns] if part.sent is not None or part.received is not None or part.notes
+    ]
     rest = [note for found in by_title.values() for note in found]
-    return [Part("Translation", None, None, rest), *shown] if rest else shown
+    return [Part("field", "Answer", None, None, rest), *shown] if rest else shown
 
 
 def title_of(code: str) -> str:
@@ -117,14 +123,16 @@ def _role(message: Any) -> str:
 
 
 def _tools(sent: Sequence[Any], received: Sequence[Any], notes: Sequence[Note]) -> Iterator[Part]:
-    """By name; a tool that was renamed stands apart from itself, and its note says so."""
+    """By name; a tool that was renamed stands apart from itself. Notes name their tool, or stand before them all."""
     theirs = {_tool_name(tool): tool for tool in received}
     pairs = [(tool, theirs.pop(_tool_name(tool), None)) for tool in sent]
     pairs += [(None, tool) for tool in theirs.values()]
-    if notes and not pairs:
-        yield Part("Tools", None, None, notes)
-    for index, (ours, other) in enumerate(pairs):
-        yield Part(f"Tool {_tool_name(ours or other)}", ours, other, notes if index == 0 else ())
+    names = {_tool_name(tool) for pair in pairs for tool in pair if tool is not None}
+    if general := [note for note in notes if note.text not in names]:
+        yield Part("tool", "All tools", None, None, general)
+    for ours, other in pairs:
+        name = _tool_name(other if ours is None else ours)
+        yield Part("tool", name, ours, other, [note for note in notes if note.text == name])
 
 
 def _tool_name(tool: Any) -> str:
@@ -134,14 +142,12 @@ def _tool_name(tool: Any) -> str:
 
 def _turns(sent: Sequence[Any], received: Sequence[Any], notes: Sequence[Note]) -> Iterator[Part]:
     number = 0
-    if notes and not sent and not received:
-        yield Part("Messages", None, None, notes)
     for index, (ours, theirs) in enumerate(zip_longest(_segments(sent), _segments(received))):
         count = len(ours or ())
         places = f"{number}" if count == 1 else f"{number} to {number + count - 1}" if count else "(none)"
         roles = dict.fromkeys(_role(message) or "?" for message in ours or theirs or ())
         number += count
-        yield Part(f"Messages {places}: {', '.join(roles)}", ours, theirs, notes if index == 0 else ())
+        yield Part("message", f"{places}: {', '.join(roles)}", ours, theirs, notes if index == 0 else ())
 
 
 def _segments(messages: Sequence[Any]) -> list[list[Any] | None]:

@@ -16,7 +16,7 @@ from sanic import HTTPResponse, Sanic
 from sanic.exceptions import MethodNotAllowed, SanicException
 from sanic.exceptions import NotFound as RouteNotFound
 
-from gatewayd.admin import dashboard, login, static_files
+from gatewayd.admin import dashboard, entry, login, logs, sessions, static_files, usage
 from gatewayd.admin.origin import is_own, login_path
 from gatewayd.admin.visit import Admin, NoSuchPage, Refused, UiRequest, Visit, read_form
 from gatewayd.errors import StoreUnavailable
@@ -41,6 +41,22 @@ ROUTES = (
     Route("GET", "/static/<name>", static_files.show, open=True),
     Route("GET", "/", login.start),
     Route("GET", "/dashboard", dashboard.show),
+    Route("GET", "/logs", logs.show),
+    Route("GET", "/logs.json", logs.show_json),
+    Route("GET", "/logs.csv", logs.show_csv),
+    Route("GET", "/logs/live", logs.follow),
+    Route("GET", "/logs/<request_id>", entry.show),
+    Route("GET", "/logs/<request_id>/bundle.json", entry.show_bundle),
+    Route("GET", "/logs/<request_id>/request.json", entry.show_request),
+    Route("GET", "/sessions", sessions.show),
+    Route("GET", "/sessions.json", sessions.show_json),
+    Route("GET", "/sessions.csv", sessions.show_csv),
+    Route("GET", "/sessions/<session_id>", sessions.show_one),
+    Route("GET", "/sessions/<session_id>/turns.json", sessions.show_one_json),
+    Route("GET", "/sessions/<session_id>/turns.csv", sessions.show_one_csv),
+    Route("GET", "/usage", usage.show),
+    Route("GET", "/usage.json", usage.show_json),
+    Route("GET", "/usage.csv", usage.show_csv),
 )
 
 

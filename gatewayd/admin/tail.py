@@ -1,7 +1,7 @@
 """The live tail: who watches the log gets its new rows each second.
 
-One query serves all watchers and runs only while there are any. It reads the last few seconds each time, as rows come in
-the order of their ends only roughly: several processes write them. Rows come from the database, so those of other
+One query serves all watchers and runs only while there are any. It reads the last few seconds each time: rows come in
+the order of their ends only roughly, as several processes write them. They come from the database, so those of other
 processes come too. Bounded: MAX_WATCHERS, MOST_ROWS to each in a second (the newest ones), no queue.
 """
 

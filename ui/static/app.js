@@ -79,10 +79,10 @@ function draw(figure) {
     scales: { x: { range: bars ? (_, low, high) => [low - (times[1] - times[0]) / 2, high + (times[1] - times[0]) / 2] : undefined },
       y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [{ ...axis, space: 60 }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) || figure.dataset.show !== "number" ? (figure.dataset.show === "number" ? narrow.format(tick) : show(tick)) : "")) }],
-    series: [{ label: daysApart ? "Day" : "Hour", value: (_, at) => (at == null ? "–" : (daysApart ? daily : hourly).format(new Date(at * 1000))) },
+    series: [{ label: figure.querySelector("th").textContent, value: (_, at) => (at == null ? "–" : (daysApart ? daily : hourly).format(new Date(at * 1000))) },
       ...order.map((index) => ({
         label: names[index], stroke: series[index], fill: bars ? series[index] : undefined, width: bars ? 0 : 2,
-        paths: bars ? uPlot.paths.bars({ size: [0.72, 48], radius: 0.08 }) : undefined, points: { show: !bars && times.length < 40, size: 5 },
+        paths: bars ? uPlot.paths.bars({ size: [0.72, 48], radius: 0.08 }) : undefined, spanGaps: !bars, points: { show: !bars, size: 5 },
         value: (_u, _v, _s, row) => (row == null || columns[index][row] == null ? "–" : show(columns[index][row])),
       }))],
   };
@@ -199,28 +199,31 @@ function poll(id) {
   }, seconds * 1000);
 }
 
-// Live tail: <tbody data-live="address">, with a button [data-live-toggle]; rows come as the server's own HTML.
+// Live tail: rows come as the server's own HTML. It rests in the background, then goes on behind the last row.
 function liveTail() {
   const body = document.querySelector("tbody[data-live]");
   const button = document.querySelector("[data-live-toggle]");
   if (!body || !button) return;
-  let source = null;
-  const stop = () => { source?.close(); source = null; button.setAttribute("aria-pressed", "false"); };
-  const start = () => {
-    source = new EventSource(body.dataset.live);
+  const address = new URL(body.dataset.live, location.href);
+  let source, wanted;
+  const close = (on = wanted) => { source?.close(); wanted = on; button.setAttribute("aria-pressed", on); };
+  const open = () => {
+    source = new EventSource(address);
     source.addEventListener("rows", (event) => {
       const holder = document.createElement("tbody");
       holder.innerHTML = event.data;
       showTimes(holder);
+      document.querySelector("[data-live-said]").textContent = `${holder.children.length} new`;
       body.prepend(...holder.children);
       while (body.children.length > 200) body.lastElementChild.remove();
+      address.searchParams.set("after", event.lastEventId);
     });
-    source.addEventListener("end", stop);
-    button.setAttribute("aria-pressed", "true");
+    source.addEventListener("end", () => close(false));
+    source.addEventListener("error", () => { if (source.readyState === 2) close(false); });
   };
   button.hidden = false;
-  button.addEventListener("click", () => (source ? stop() : start()));
-  document.addEventListener("visibilitychange", () => { if (document.hidden) stop(); });
+  button.addEventListener("click", () => { close(!wanted); if (wanted) open(); });
+  document.addEventListener("visibilitychange", () => { close(); if (wanted && !document.hidden) open(); });
 }
 
 function ready(root) {
