@@ -13,7 +13,11 @@ from gatewayd.admin.routes import ROUTES
 from tests.admin.conftest import HOSTILE, USERNAME, OpenPage, Ui, run_ui
 from tests.servers import RunningSimulator
 
-PAGES = [re.sub(r"<\w+>", "demo", route.path) for route in ROUTES if route.method == "GET" and not route.open]
+PAGES = [
+    re.sub(r"<\w+>", "demo", route.path)
+    for route in ROUTES
+    if route.method == "GET" and not route.open and not route.path.endswith("/live")  # an answer that does not end
+]
 FORMS = [re.sub(r"<\w+>", "demo", route.path) for route in ROUTES if route.method == "POST" and not route.open]
 session = pytest.mark.asyncio(loop_scope="session")
 
@@ -143,7 +147,8 @@ def test_every_answer_has_the_headers_that_protect_it(ui: Ui, path: str) -> None
 
 @pytest.mark.parametrize("path", PAGES)
 def test_nothing_is_inline(ui: Ui, path: str) -> None:
-    text = ui.get(path).text
+    response = ui.get(path)
+    text = response.text if response.headers["content-type"].startswith("text/html") else ""
     assert not re.search(
         r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", text.replace("onerror=alert(2)&gt;", "")
     )
