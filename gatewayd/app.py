@@ -157,7 +157,7 @@ def _show(app: App, settings: Settings, store: Store, live: Live, vault: Vault, 
 
     @app.before_server_stop
     async def stop(_app: App) -> None:
-        tail.close()
+        await tail.close()
 
 
 def create_api(

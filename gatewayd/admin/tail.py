@@ -41,7 +41,7 @@ class Tail:
         self._task: asyncio.Task[None] | None = None
         self._rows: list[LogRow] = []
         self._tick = asyncio.Event()
-        self._closed = False
+        self._closing = asyncio.Event()
         self.queries = 0
 
     @contextmanager
@@ -64,7 +64,7 @@ class Tail:
         ends_at = time.monotonic() + WATCH_SECONDS
         quiet_since = time.monotonic()
         yield watcher.new(await self._read(LogFilter(since=watcher.after.ended_at)))
-        while not self._closed and time.monotonic() < ends_at:
+        while not self._closing.is_set() and time.monotonic() < ends_at:
             with suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT_SECONDS):
                     await self._tick.wait()
@@ -73,16 +73,17 @@ class Tail:
                 quiet_since = time.monotonic()
                 yield found
 
-    def close(self) -> None:
-        """Ends all watching."""
-        self._closed = True
+    async def close(self) -> None:
+        """Ends all watching. A query is not cancelled: that could lose its connection."""
+        self._closing.set()
         self._tick.set()
         if self._task is not None:
-            self._task.cancel()
+            await self._task
 
     async def _follow(self) -> None:
-        while self._watchers and not self._closed:
-            await asyncio.sleep(self._seconds)
+        while self._watchers and not self._closing.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), self._seconds)
             self._rows = await self._read(LogFilter(since=int(time.time() * 1000) - _BACK_MS))
             self._tick.set()  # wakes who waits now
             self._tick.clear()
