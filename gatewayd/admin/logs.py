@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -101,10 +100,12 @@ async def _send_rows(visit: Visit, wanted: LogFilter, after: Cursor | None) -> N
 
 
 async def _event(visit: Visit, rows: Sequence[LogRow]) -> bytes:
-    context = {"lines": [line(row) for row in rows]}
-    html = await asyncio.to_thread(visit.admin.pages.render, "logs/rows.html", context)
-    data = b"\ndata: ".join(html.encode().splitlines())
-    return b"event: rows\nid: %b\ndata: %b\n\n" % (show_cursor(Cursor(rows[0].ended_at, rows[0].id)).encode(), data)
+    def render(row: LogRow) -> bytes:
+        html = visit.admin.pages.render("logs/rows.html", {"lines": [line(row)]})
+        return b"".join([b"data: %b\n" % each.encode() for each in html.splitlines()])
+
+    data = await visit.admin.tail.html(rows, render)
+    return b"event: rows\nid: %b\n%b\n" % (show_cursor(Cursor(rows[0].ended_at, rows[0].id)).encode(), data)
 
 
 def _query(visit: Visit) -> Query:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from gatewayd.errors import StoreUnavailable
@@ -23,8 +23,8 @@ EVERY_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0
 WATCH_SECONDS = 30 * 60.0
 _BACK_MS = 5000  # how late a row may come
-_READ_ROWS = 200
-_REMEMBERED = 2 * _READ_ROWS
+_READ_ROWS = 2 * MOST_ROWS
+_REMEMBERED = 10 * _READ_ROWS
 
 
 class Full(Exception):
@@ -42,6 +42,8 @@ class Tail:
         self._rows: list[LogRow] = []
         self._tick = asyncio.Event()
         self._closing = asyncio.Event()
+        self._rendering = asyncio.Lock()
+        self._rendered: dict[str, bytes] = {}
         self.queries = 0
 
     @contextmanager
@@ -72,6 +74,17 @@ class Tail:
             if found or time.monotonic() - quiet_since >= HEARTBEAT_SECONDS:
                 quiet_since = time.monotonic()
                 yield found
+
+    async def html(self, rows: Sequence[LogRow], render: Callable[[LogRow], bytes]) -> bytes:
+        """The rows as HTML: each is rendered once, in a thread, for all who watch."""
+        async with self._rendering:
+            new = [row for row in rows if row.id not in self._rendered]
+            if new:
+                self._rendered.update(await asyncio.to_thread(lambda: {row.id: render(row) for row in new}))
+            html = b"".join([self._rendered[row.id] for row in rows])
+            while len(self._rendered) > _REMEMBERED:
+                del self._rendered[next(iter(self._rendered))]
+            return html
 
     async def close(self) -> None:
         """Ends all watching. A query is not cancelled: that could lose its connection."""

@@ -62,10 +62,7 @@ _BY_GROUP: list[tuple[str, str, Measure]] = [
 
 
 def add_up(rows: Sequence[UsageRow]) -> Usage:
-    total = _NOTHING
-    for row in rows:
-        total = _plus(total, row.usage)
-    return total
+    return Usage._make(map(sum, zip(_NOTHING, *(row.usage for row in rows), strict=True)))
 
 
 def group(rows: Sequence[UsageRow], by: Dimension) -> Groups:
