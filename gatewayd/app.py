@@ -86,6 +86,7 @@ def create_app(settings: Settings, *, environ: Mapping[str, str], secret_keys: S
         config_dir=settings.config_dir,
         vault=vault,
         mode=settings.config_mode,
+        drift=settings.config_drift,
         poll_seconds=settings.config_poll_seconds,
     )
 
@@ -277,7 +278,8 @@ def _state(app: App, live: Live, writer: LogWriter) -> State:
         applied_well=not live.problems,
         applied_at=live.applied_at,
         drifted=live.current.drifted,
-        conflicts=live.conflicts,
+        conflicts=live.current.conflicts,
+        flaps=live.current.flaps,
     )
 
 

@@ -1,7 +1,8 @@
 """The gateway record: one model for YAML, form, database and JSON, and the snapshot that requests see.
 
 Field names are the same everywhere (contract). The models are strict and frozen: unknown keys are errors, defaults are
-filled in, so that two equal gateways have equal normalised specs (`Gateway.spec()`).
+filled in, so that two equal gateways have equal normalised specs (`Gateway.spec()`). What a field means stands below
+it, and from there in the JSON Schema and the form.
 
 `Snapshot` is the immutable in-memory state that serves requests; a change builds a new one and swaps it by one
 assignment.
@@ -31,7 +32,7 @@ Dollars = Annotated[float, Field(ge=0, le=1_000_000)]
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class SecretRef(Model):
@@ -43,8 +44,11 @@ class SecretRef(Model):
     """
 
     env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """The environment variable that holds the secret; its name ends in _API_KEY or _TOKEN."""
     file: Annotated[str, Field(min_length=1)] | None = None
+    """The file that holds the secret: below /run/secrets, $CREDENTIALS_DIRECTORY or the configuration directory."""
     stored: Literal[True] | None = None
+    """The secret was entered in the UI and is in the database."""
 
     @model_validator(mode="before")
     @classmethod
@@ -61,7 +65,7 @@ class SecretRef(Model):
         if value.startswith(("ADMIN_", "GATEWAYD_")):
             raise ValueError(f"{value} belongs to gatewayd itself and cannot be sent to a provider")
         if not value.endswith(("_API_KEY", "_TOKEN")):
-            raise ValueError(f"only variables named …_API_KEY or …_TOKEN can be read; rename {value}")
+            raise ValueError("only variables named …_API_KEY or …_TOKEN can be read; rename this one")
         return value
 
     @model_validator(mode="after")
@@ -75,15 +79,19 @@ class Timeouts(Model):
     """Wall-clock limits of one upstream call, in seconds."""
 
     connect: Seconds = 5
+    """For the connection, TLS included."""
     first_byte: Seconds = 300
+    """From the request's end to the first byte of the answer. A model that is loaded first needs more."""
     idle: Seconds = 300
+    """Between two pieces of an answer."""
     total: Seconds = 3600
+    """For the whole call."""
 
 
 def _check_header_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", name):
         raise ValueError("not a header name")
-    if name.lower() in _RESERVED_HEADERS:
+    if name.lower() in RESERVED_HEADERS:
         raise ValueError("this header is set by gatewayd and cannot be set here")
     return name
 
@@ -94,7 +102,7 @@ def _check_header_value(text: str) -> str:
     return text
 
 
-_RESERVED_HEADERS = frozenset(
+RESERVED_HEADERS = frozenset(
     "accept accept-encoding authorization api-key connection content-length content-type cookie expect host "
     "proxy-authorization te trailer transfer-encoding upgrade x-api-key".split()
 )
@@ -107,11 +115,17 @@ class Upstream(Model):
     """The provider endpoint of a gateway."""
 
     base_url: str
+    """Where the Chat Completions API is, such as https://api.example.com/v1; a URL without a path gets /v1."""
     api_key: SecretRef | None = None
+    """Where the provider's key is. Leave it out for a provider without one."""
     dialect: str = ""
+    """How this provider departs from the reference. Left out: found by base_url's host, else generic."""
     capabilities: dict[str, Any] = Field(default_factory=dict)
+    """Single habits of the dialect, overridden."""
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    """Sent with each request to the provider."""
     timeouts: Timeouts = Timeouts()
+    """How long a call may take, in seconds."""
 
     @field_validator("base_url")
     @classmethod
@@ -167,9 +181,13 @@ class Price(Model):
     """US dollars per million tokens."""
 
     input: Dollars = 0
+    """Input that came from no cache."""
     output: Dollars = 0
+    """Output, thinking included."""
     cache_read: Dollars | None = None
+    """Input that was read from a cache; left out: as input."""
     cache_write: Dollars | None = None
+    """Input that was written to a cache; left out: as input."""
 
     def cost(self, usage: Usage) -> int:
         """In billionths of a dollar. Cached tokens without a price of their own cost what input costs."""
@@ -183,44 +201,67 @@ class ModelRoute(Model):
     """One row of the model map: the client's name (`*` matches any run of characters) and what goes upstream."""
 
     name: Annotated[str, Field(min_length=1, max_length=256)]
+    """The client's model name; `*` matches any run of characters."""
     upstream_model: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """The provider's name for the model; left out: the client's name goes upstream unchanged."""
     context_window: Count | None = None
+    """How many tokens input and output may have together."""
     max_output_tokens: Count | None = None
+    """The most output the model gives; what a client asks beyond it is cut to it."""
     vision: bool = True
+    """The model takes images; where it does not, they are replaced by a note."""
     price: Price | None = None
+    """US dollars per million tokens; left out: cost is unknown."""
 
 
 class ClientToken(Model):
     """A client token by its SHA-256; the token itself is never stored."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
+    """What the token is called in log and limits."""
     sha256: Annotated[str, Field(pattern=SHA256_HEX)]
+    """The token's SHA-256: printf %s TOKEN | sha256sum"""
 
 
 class Limits(Model):
     """What may be used; None: as much as there is. Tokens are all that a provider counts, cached ones too."""
 
     requests_per_minute: Count | None = None
+    """Messages that are let through."""
     tokens_per_minute: Count | None = None
+    """Input and output, cached input too."""
     concurrent: Count | None = None
+    """Messages that are being answered, per process."""
 
 
 class LoggingPolicy(Model):
+    """What of this gateway's messages is kept in the log."""
+
     bodies: Literal["none", "errors", "all"] | None = None
+    """Of which requests bodies are stored; left out: as GATEWAYD_LOG_BODIES says."""
 
 
 class Gateway(Model):
     """What a record holds besides its id. limits: for all of its tokens together; token_limits: for each by itself."""
 
     name: Annotated[str, Field(max_length=200)] = ""
+    """What people call it."""
     upstream: Upstream
+    """The provider."""
     models: tuple[ModelRoute, ...] = (ModelRoute(name="*"),)
+    """The model map: the first row that matches the client's model name decides."""
     fallback: tuple[Annotated[str, Field(pattern=GATEWAY_ID)], ...] = ()
+    """Gateways that are tried in turn when this provider fails before its first content."""
     tokens: tuple[ClientToken, ...] = ()
+    """Client tokens, by hash. Where there is none, declared or stored, one is generated."""
     limits: Limits = Limits()
+    """What all of its client tokens together may use."""
     token_limits: Limits = Limits()
+    """What each of its client tokens may use by itself."""
     logging: LoggingPolicy = LoggingPolicy()
+    """What of its messages is kept in the log."""
     server_tools: Literal["drop", "reject"] = "drop"
+    """What becomes of Anthropic's server-side tools, such as web search, which a provider does not have."""
 
     @field_validator("tokens")
     @classmethod
@@ -253,6 +294,14 @@ def _pattern(name: str) -> re.Pattern[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator's word that a gateway is not to be used. until: UTC epoch seconds; None: until it is resumed."""
+
+    reason: str
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ActiveGateway:
     """A gateway as requests see it: the record with its references resolved.
 
@@ -260,6 +309,7 @@ class ActiveGateway:
     missing_secret   the name of the variable or file that could not be read, or None; such a gateway answers 503
     token_hashes     SHA-256 digests (32 bytes) of its client tokens -> their names
     dialect          the resolved row
+    pause            such a gateway answers 503 until it is over
     """
 
     id: str
@@ -268,6 +318,7 @@ class ActiveGateway:
     api_key: str | None = field(default=None, repr=False)
     missing_secret: str | None = None
     token_hashes: Mapping[bytes, str] = field(default_factory=dict, repr=False)
+    pause: Pause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,10 +326,16 @@ class Snapshot:
     """All gateways at one revision of the configuration. Immutable; swapped whole.
 
     drifted   how many records were changed since their file was applied
+    conflicts how many their files contradict
+    flaps     how often the content of files came back that another host had replaced shortly before
+    applied_at  when files were last applied, by whomever: UTC epoch seconds; 0: never
     complete  False while the database has not been read: there may be more gateways and tokens than these
     """
 
     gateways: Mapping[str, ActiveGateway] = field(default_factory=dict)
     revision: int = 0
     drifted: int = 0
+    conflicts: int = 0
+    flaps: int = 0
+    applied_at: float = 0
     complete: bool = True

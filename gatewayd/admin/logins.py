@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from sanic import HTTPResponse
 
 from gatewayd.store import Store
-from gatewayd.store.audit import add_audit_event
+from gatewayd.store.audit import AuditEvent, add_events
 from gatewayd.store.logins import (
     Failures,
     Login,
@@ -30,7 +30,7 @@ from gatewayd.store.logins import (
 )
 
 COOKIE, SECURE_COOKIE = "gatewayd", "__Host-gatewayd"
-FAILED = "login-failed"
+FAILED = "login_failed"
 WINDOW = 15 * 60_000  # milliseconds
 FREE_OF_ADDRESS, FREE_OF_ALL = 5, 50
 FIRST_WAIT, MAX_WAIT, MAX_WAIT_OF_ALL = 15_000, 15 * 60_000, 60_000
@@ -96,13 +96,13 @@ class Logins:
                 return Tried(wait=(wait + 999) // 1000)
             if not self._credentials.match(username, password):
                 async with self._store.write() as session:
-                    await add_audit_event(session, _unknown(ip), FAILED, "login")
+                    await add_events(session, [AuditEvent(_unknown(ip), FAILED, "login")])
                 return Tried()
         cookie = secrets.token_urlsafe(32)
         login = Login(_sha256(cookie), now, now, ip, user_agent, self._fingerprint)
         async with self._store.write_lock() as session:
             await add_login(session, login)
-            await add_audit_event(session, f"{self.username}@{ip}", "login", "login")
+            await add_events(session, [AuditEvent(f"{self.username}@{ip}", "login", "login")])
         if old is not None:
             await self._end(old)
         return Tried(cookie)
@@ -110,14 +110,14 @@ class Logins:
     async def end(self, login: Login, actor: str) -> None:
         await self._end(login)
         async with self._store.write() as session:
-            await add_audit_event(session, actor, "logout", "login")
+            await add_events(session, [AuditEvent(actor, "logout", "login")])
 
     async def revoke(self, sha256: str, actor: str) -> bool:
         """Whether there was such a login; told by the first characters of its hash in the audit trail."""
         async with self._store.write_lock() as session:
             if not await remove_login(session, sha256):
                 return False
-            await add_audit_event(session, actor, "revoke", f"login:{sha256[:12]}")
+            await add_events(session, [AuditEvent(actor, "revoke", f"login:{sha256[:12]}")])
         return True
 
     async def list_(self) -> list[Login]:

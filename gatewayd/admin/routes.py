@@ -16,7 +16,19 @@ from sanic import HTTPResponse, Sanic
 from sanic.exceptions import MethodNotAllowed, SanicException
 from sanic.exceptions import NotFound as RouteNotFound
 
-from gatewayd.admin import dashboard, entry, login, logs, sessions, static_files, usage
+from gatewayd.admin import (
+    dashboard,
+    entry,
+    gateway_edit,
+    gateway_tokens,
+    gateway_trial,
+    gateways,
+    login,
+    logs,
+    sessions,
+    static_files,
+    usage,
+)
 from gatewayd.admin.origin import is_own, login_path
 from gatewayd.admin.visit import Admin, NoSuchPage, Refused, UiRequest, Visit, read_form
 from gatewayd.errors import StoreUnavailable
@@ -41,6 +53,29 @@ ROUTES = (
     Route("GET", "/static/<name>", static_files.show, open=True),
     Route("GET", "/", login.start),
     Route("GET", "/dashboard", dashboard.show),
+    Route("GET", "/gateways", gateways.list_),
+    Route("GET", "/gateways.csv", gateways.list_csv),
+    Route("GET", "/gateways.json", gateways.list_json),
+    Route("GET", "/gateways/new", gateway_edit.show_new),
+    Route("POST", "/gateways/new", gateway_edit.create),
+    Route("GET", "/gateways/<gateway_id>", gateways.show),
+    Route("GET", "/gateways/<gateway_id>/edit", gateway_edit.show_edit),
+    Route("POST", "/gateways/<gateway_id>/edit", gateway_edit.save),
+    Route("GET", "/gateways/<gateway_id>/connect", gateway_tokens.show),
+    Route("POST", "/gateways/<gateway_id>/tokens", gateway_tokens.create),
+    Route("POST", "/gateways/<gateway_id>/tokens/reveal", gateway_tokens.reveal),
+    Route("POST", "/gateways/<gateway_id>/tokens/revoke", gateway_tokens.revoke),
+    Route("GET", "/gateways/<gateway_id>/usage", gateways.show_usage),
+    Route("GET", "/gateways/<gateway_id>/history", gateways.show_history),
+    Route("GET", "/gateways/<gateway_id>/test", gateway_trial.show),
+    Route("POST", "/gateways/<gateway_id>/test", gateway_trial.send),
+    Route("POST", "/gateways/<gateway_id>/delete", gateways.delete),
+    Route("POST", "/gateways/<gateway_id>/restore", gateways.restore),
+    Route("POST", "/gateways/<gateway_id>/pause", gateways.pause),
+    Route("POST", "/gateways/<gateway_id>/resume", gateways.resume),
+    Route("POST", "/gateways/<gateway_id>/detach", gateways.detach),
+    Route("POST", "/gateways/<gateway_id>/revert", gateways.revert),
+    Route("POST", "/gateways/<gateway_id>/record", gateways.record_next),
     Route("GET", "/logs", logs.show),
     Route("GET", "/logs.json", logs.show_json),
     Route("GET", "/logs.csv", logs.show_csv),

@@ -131,7 +131,7 @@ class Visit:
         state: State = self.admin.state()
         return state
 
-    async def page(self, template: str, status: int = 200, **context: Any) -> HTTPResponse:
+    async def page(self, template: str, status: int = 200, /, **context: Any) -> HTTPResponse:
         """Rendered in a thread: a long list takes long enough to hold up streams."""
         path = self.request.path
         shared = {"path": path, "login": self.login, "done": self.argument("done"), "base_url": self.base_url}

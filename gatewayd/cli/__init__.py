@@ -16,11 +16,17 @@ from gatewayd.errors import ConfigurationError
 
 #: verb -> module and attribute
 VERBS = {
+    "apply": "gatewayd.cli.apply:apply",
     "connect": "gatewayd.cli.connect:connect",
     "db": "gatewayd.cli.db:db",
     "demo": "gatewayd.cli.demo:demo",
+    "export": "gatewayd.cli.export:export",
     "healthcheck": "gatewayd.cli.healthcheck:healthcheck",
     "logs": "gatewayd.cli.logs:logs",
+    "pause": "gatewayd.cli.pause:pause",
+    "plan": "gatewayd.cli.apply:plan",
+    "resume": "gatewayd.cli.pause:resume",
+    "schema": "gatewayd.cli.schema:schema",
     "serve": "gatewayd.cli.serve:serve",
     "simulate": "gatewayd.cli.simulate:simulate",
     "token": "gatewayd.cli.token:token",

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable
-
 import click
 
-from gatewayd.cli.runtime import read_settings, read_vault, run_with_store, say, write_json
-from gatewayd.config.client_settings import build_client_settings
+from gatewayd.cli.runtime import actor, read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.config.client_settings import PLACEHOLDER, build_client_settings
+from gatewayd.config.shells import SHELLS
 from gatewayd.config.tokens import NewToken, add_client_token, read_gateway_record
 from gatewayd.gateways import Gateway
 from gatewayd.store import Store
-
-_PLACEHOLDER = "YOUR_TOKEN"
 
 
 @click.command(short_help="What makes Claude Code use a gateway.")
@@ -30,58 +26,27 @@ def connect(gateway: str, shell: str, as_settings: bool, new_token: str | None, 
     settings = read_settings()
 
     async def make(store: Store, name: str) -> NewToken:
-        return await add_client_token(store, gateway, name, read_vault(settings))
+        return await add_client_token(store, gateway, name, read_vault(settings), by=actor())
 
     async def read(store: Store) -> tuple[Gateway, str]:
         record = await read_gateway_record(store, gateway)
-        return record, (await make(store, new_token)).token if new_token else _PLACEHOLDER
+        return record, (await make(store, new_token)).token if new_token else PLACEHOLDER
 
     record, token = run_with_store(settings, read)
     variables = build_client_settings(f"{settings.base_url()}/gateway/{gateway}", record, token)
     if as_settings or as_json:
         write_json({"env": variables} if as_settings else variables)
     else:
-        click.echo(_SHELLS[shell](variables))
+        click.echo(SHELLS[shell](variables))
     _advise(gateway, variables, as_settings, new_token)
 
 
 def _advise(gateway: str, variables: dict[str, str], as_settings: bool, new_token: str | None) -> None:
     if new_token is None:
-        say(f"put a token in for {_PLACEHOLDER}; to make one: gatewayd connect {gateway} --new-token NAME")
+        say(f"put a token in for {PLACEHOLDER}; to make one: gatewayd connect {gateway} --new-token NAME")
     if "ANTHROPIC_MODEL" not in variables:
         say("the model map names no model; set ANTHROPIC_MODEL to one of the provider's models")
     if as_settings:
         say("for ~/.claude/settings.json, never for a project's committed file; ANTHROPIC_API_KEY must stay unset")
     else:
         say("values under env in ~/.claude/settings.json win over the shell's")
-
-
-def _posix(variables: dict[str, str]) -> str:
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    return "\n".join([*lines, "unset ANTHROPIC_API_KEY"])
-
-
-def _fish(variables: dict[str, str]) -> str:
-    def quote(value: str) -> str:
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-    lines = [f"set -gx {name} {quote(value)}" for name, value in variables.items()]
-    return "\n".join([*lines, "set -e ANTHROPIC_API_KEY"])
-
-
-def _powershell(variables: dict[str, str]) -> str:
-    def quote(value: str) -> str:
-        for mark in "'‘’‚‛":  # PowerShell takes each of them for a quote
-            value = value.replace(mark, mark * 2)
-        return f"'{value}'"
-
-    lines = [f"$env:{name} = {quote(value)}" for name, value in variables.items()]
-    return "\n".join([*lines, "Remove-Item Env:ANTHROPIC_API_KEY -ErrorAction SilentlyContinue"])
-
-
-_SHELLS: dict[str, Callable[[dict[str, str]], str]] = {
-    "bash": _posix,
-    "zsh": _posix,
-    "fish": _fish,
-    "powershell": _powershell,
-}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -21,6 +23,11 @@ T = TypeVar("T")
 
 def read_settings() -> Settings:
     return load_settings(os.environ)
+
+
+def actor() -> str:
+    """Who changes something from here, for the audit trail."""
+    return f"cli@{socket.gethostname()}"
 
 
 def read_vault(settings: Settings) -> Vault:
@@ -43,6 +50,16 @@ def run_with_store(settings: Settings, action: Callable[[Store], Awaitable[T]], 
 
 def write_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
+
+
+def may_color(*, refused: bool) -> bool:
+    """Whether stdout is somebody who wants colors: https://no-color.org. refused: by `--no-color`."""
+    wanted = not (refused or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb")
+    return wanted and _is_terminal()
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def say(text: str) -> None:

@@ -98,6 +98,7 @@ async def _start_configuration(settings: Settings, store: Store, vault: Vault) -
         config_dir=settings.config_dir,
         vault=vault,
         mode=settings.config_mode,
+        drift=settings.config_drift,
         poll_seconds=settings.config_poll_seconds,
     )
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from gatewayd.cli.runtime import read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.cli.runtime import actor, read_settings, read_vault, run_with_store, say, write_json
 from gatewayd.config.tokens import add_client_token, list_client_tokens, revoke_client_token
 from gatewayd.store import Store
 from gatewayd.store.tokens import TokenRow
@@ -30,7 +30,7 @@ def create(gateway: str, name: str) -> None:
     """
     settings = read_settings()
     vault = read_vault(settings)
-    new = run_with_store(settings, lambda store: add_client_token(store, gateway, name, vault))
+    new = run_with_store(settings, lambda store: add_client_token(store, gateway, name, vault, by=actor()))
     click.echo(new.token)
     again = "the UI can show it again" if vault.can_store else "keep it now, it cannot be shown again"
     say(f"token {name!r} of gateway {gateway}: {again}")
@@ -68,7 +68,7 @@ def revoke(gateway: str, name: str) -> None:
 
     Revokes a token: after one second at most, its requests are refused.
     """
-    row = run_with_store(read_settings(), lambda store: revoke_client_token(store, gateway, name))
+    row = run_with_store(read_settings(), lambda store: revoke_client_token(store, gateway, name, by=actor()))
     say(f"revoked token {name!r} of gateway {gateway}")
     if row.managed_by.startswith("file:"):
         say("it is declared in a configuration file; remove it there too")

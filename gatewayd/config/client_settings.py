@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from gatewayd.gateways import Gateway, ModelRoute
 
+#: What stands where a client token belongs.
+PLACEHOLDER = "YOUR_TOKEN"
+
 _HAIKU = "claude-haiku-4-5"
 _MINIMUM_COMPACT_WINDOW = 100_000
 

@@ -1,20 +1,22 @@
 """One YAML file as plain values, with the place of every key and value. Strict: what could be misread is a problem.
 
-Scalars mean what YAML 1.2's core schema says (`on` and `no` are texts, 0123 is 123). Tags, merge keys, duplicate keys,
-several documents, endless aliases and characters that no setting can carry are refused. Nothing is ever constructed
-from a tag, and every problem is collected, not only the first.
+Tags, merge keys, duplicate keys, several documents, endless aliases and characters that no setting can carry are
+refused. Nothing is ever constructed from a tag, and every problem is collected, not only the first.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import yaml
 
+from gatewayd.config.nodes import MAXIMUM_DEPTH, TOO_DEEP, compose_nodes
+
 MAXIMUM_BYTES = 1024 * 1024
-_MAXIMUM_DEPTH = 50
+MERGE_KEY = "<<"
 _MAXIMUM_ALIASED_NODES = 1000
 
 Path = tuple[str | int, ...]
@@ -44,25 +46,25 @@ class Problem:
 
 @dataclass(slots=True)
 class Document:
-    """value: what the file says (None when it cannot be read at all); keys, values: places by path."""
+    """value: what the file says (None when it cannot be read at all); keys, values: PyYAML's marks by path."""
 
     file: str
     value: Any = None
-    keys: dict[Path, Place] = field(default_factory=dict)
-    values: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[Path, Any] = field(default_factory=dict)
+    values: dict[Path, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def place_of_key(self, path: Path) -> Place:
         """Of the key, or of the nearest one around it."""
         while path and path not in self.keys:
             path = path[:-1]
-        return self.keys.get(path, Place())
+        return _place(self.keys[path]) if path else Place()
 
     def place_of_value(self, path: Path) -> Place:
-        return self.values.get(path) or self.place_of_key(path)
+        return _place(self.values[path]) if path in self.values else self.place_of_key(path)
 
     def report(self, place: Place, path: Path, message: str) -> None:
-        problem = Problem(self.file, place, show_path(path), message)
+        problem = Problem(self.file, place, show_path(path), _printable(message))
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -70,8 +72,13 @@ class Document:
 def show_path(path: Path) -> str:
     shown = ""
     for step in path:
-        shown += f"[{step}]" if isinstance(step, int) else f".{step}" if shown else step
+        shown += f"[{step}]" if isinstance(step, int) else f".{_printable(step)}" if shown else _printable(step)
     return shown
+
+
+def _printable(text: str) -> str:
+    """One line that does nothing to a terminal: what the file says may be part of it."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def parse_document(file: str, content: bytes) -> Document:
@@ -83,8 +90,8 @@ def parse_document(file: str, content: bytes) -> Document:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        document.report(Place(line), (), "not UTF-8 text; save the file as UTF-8")
+        before = content[: error.start].decode("utf-8-sig")
+        document.report(_place_at(before, len(before)), (), "not UTF-8 text; save the file as UTF-8")
         return document
     node = _compose(document, text)
     if node is not None:
@@ -93,74 +100,57 @@ def parse_document(file: str, content: bytes) -> Document:
 
 
 def _compose(document: Document, text: str) -> yaml.Node | None:
+    """The root node, and what was refused on the way; None, and why, where the text is no YAML."""
     try:
-        loader = _Loader(text)
-        try:
-            node = loader.get_single_node()
-        finally:
-            loader.dispose()
+        node, refused = compose_nodes(text)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        document.report(_place(mark) if mark else Place(), (), _syntax(error))
+        mark, message = _syntax(error)
+        document.report(_place(mark) if mark else Place(), (), message)
         return None
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        column = error.position - (text.rfind("\n", 0, error.position) + 1) + 1
-        document.report(Place(line, column), (), "a character that YAML does not allow; remove it")
+        document.report(_place_at(text, error.position), (), "a character that YAML does not allow; remove it")
         return None
-    except RecursionError:
-        document.report(Place(), (), "nested too deeply")
-        return None
-    for mark, message in loader.refused:
+    for mark, message in refused:
         document.report(_place(mark), (), message)
     if node is None:
         document.report(Place(), (), "the file is empty; write version: 1, or remove the file")
     return node
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> str:
-    """PyYAML's own words, save for the commonest mistakes."""
-    problem = error.problem or "not YAML"
+def _syntax(error: yaml.MarkedYAMLError) -> tuple[Any, str]:
+    """The place and PyYAML's own words, save for the commonest mistakes."""
+    problem, context, mark = error.problem or "", error.context or "", error.problem_mark or error.context_mark
+    if problem == TOO_DEEP:
+        return mark, problem
     if "\\t" in problem or "'\t'" in problem:
-        return "a tab cannot indent YAML; use spaces"
+        return mark, "a tab cannot indent YAML; use spaces"
     if problem.startswith("but found another document"):
-        return "one document per file; put the second one into a file of its own"
+        return mark, "one document per file; put the second one into a file of its own"
     if "mapping values are not allowed" in problem:
-        return "a second ': ' in one line; check the indentation, or put the value into quotes"
+        return mark, "a second ': ' in one line; check the indentation, or put the value into quotes"
     if "undefined alias" in problem:
-        return problem.replace("found undefined alias", "no anchor is named")
-    context = f"{error.context}: " if error.context else ""
-    return f"not YAML: {context}{problem}"
+        return mark, problem.replace("found undefined alias", "no anchor is named")
+    if "cannot start any token" in problem:
+        return mark, f"{problem.removeprefix('found character ').split()[0]} cannot begin a value; put it into quotes"
+    if "quoted scalar" in context and "end of stream" in problem:
+        return error.context_mark, "this quote is never closed"
+    if "flow" in context and error.context_mark and "expected ','" in problem:
+        opened = _place(error.context_mark)
+        return (
+            mark,
+            f"{problem.split(', but')[0]} here; the list or mapping that began in line {opened.line} is not closed",
+        )
+    if "expected <block end>" in problem:
+        return mark, "this line is not indented like one above; check the indentation"
+    return mark, f"not YAML: {f'{context}: ' if context else ''}{problem}"
 
 
 def _place(mark: Any) -> Place:
     return Place(mark.line + 1, mark.column + 1)
 
 
-class _Loader(yaml.SafeLoader):
-    """Composes nodes only. Its resolver knows the core schema's few types; explicit tags are noted and refused."""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own attribute
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.refused: list[tuple[Any, str]] = []
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it out
-        tag = getattr(event, "tag", None)
-        if tag is not None:
-            self.refused.append((event.start_mark, f"the tag {tag.replace('tag:yaml.org,2002:', '!!')} is refused"))
-        return super().compose_node(parent, index)
-
-
-for _tag, _pattern, _first in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+0123456789.")),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+def _place_at(text: str, position: int) -> Place:
+    return Place(text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position))
 
 
 class _Converter:
@@ -178,7 +168,7 @@ class _Converter:
         self._document.value = None if self._stopped else value
 
     def _convert(self, node: yaml.Node, path: Path) -> Any:
-        self._document.values[path] = _place(node.start_mark)
+        self._document.values[path] = node.start_mark
         if self._is_endless(node, path):
             return None
         if isinstance(node, yaml.MappingNode):
@@ -192,8 +182,8 @@ class _Converter:
             return True
         self._aliased += id(node) in self._seen
         self._seen.add(id(node))
-        if len(path) > _MAXIMUM_DEPTH:
-            self._report(node, path[:4], f"nested more than {_MAXIMUM_DEPTH} levels deep")
+        if len(path) > MAXIMUM_DEPTH:
+            self._report(node, path[:4], TOO_DEEP)
             self._stopped = True
         elif self._aliased > _MAXIMUM_ALIASED_NODES:
             self._report(node, path[:4], f"aliases stand for more than {_MAXIMUM_ALIASED_NODES} values; write them out")
@@ -206,14 +196,16 @@ class _Converter:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._report(key_node, path, "a key must be plain text")
                 continue
-            key = str(key_node.value)
+            key = self._text(key_node, (*path, str(key_node.value)))
             place = (*path, key)
             if key in result:
-                first = self._document.keys[place].line
+                first = _place(self._document.keys[place]).line
                 self._report(key_node, place, f"this key is written twice, first in line {first}; remove one")
                 continue
-            self._document.keys[place] = _place(key_node.start_mark)
-            self._check_characters(key_node, place)
+            self._document.keys[place] = key_node.start_mark
+            if key == MERGE_KEY:
+                self._report(key_node, place, "merge keys are refused; write the keys out")
+                continue
             result[key] = self._convert(value_node, place)
         return result
 
@@ -224,24 +216,26 @@ class _Converter:
         if kind == "bool":
             return text.lower() == "true"
         if kind in ("int", "float"):
-            return self._number(node, text, kind, path)
-        self._check_characters(node, path)
-        return text
+            return _number(text, kind)
+        return self._text(node, path)
 
-    def _number(self, node: yaml.Node, text: str, kind: str, path: Path) -> Any:
-        number = float(text) if kind == "float" else int(text, _BASES.get(text[:2], 10)) if len(text) < 40 else None
-        if number is None or number in (float("inf"), float("-inf")):
-            self._report(node, path, "this number is too large")
-            return 1
-        return number
-
-    def _check_characters(self, node: yaml.Node, path: Path) -> None:
-        if _UNUSABLE.search(str(node.value)):
+    def _text(self, node: yaml.Node, path: Path) -> str:
+        text = str(node.value)
+        if _UNUSABLE.search(text):
             self._report(node, path, "holds a control character; remove it")
+        return _UNUSABLE.sub("?", text)
 
     def _report(self, node: yaml.Node, path: Path, message: str) -> None:
         self._document.report(_place(node.start_mark), path, message)
 
 
+def _number(text: str, kind: str) -> int | float | str:
+    """One that is too large stays a text, and is no number where one is wanted."""
+    if kind == "int":
+        return int(text, _BASES.get(text[:2], 10)) if len(text) < 40 else text
+    number = float(text)
+    return number if isfinite(number) else text
+
+
 _BASES = {"0x": 16, "0o": 8}
-_UNUSABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_UNUSABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufeff]")

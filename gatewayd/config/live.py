@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from gatewayd.config.apply import Applied, apply
-from gatewayd.config.load import InvalidConfiguration, SourceFile, digest_files, load_files, read_files
+from gatewayd.config.apply import Applied
+from gatewayd.config.load import InvalidConfiguration
+from gatewayd.config.merge import Drift
+from gatewayd.config.planned import Choice, Plan
 from gatewayd.config.secrets import SecretReader
 from gatewayd.config.snapshot import build_from_files, build_snapshot, digest_secrets
+from gatewayd.config.source import Found, Mode, Source, log_applied
 from gatewayd.errors import ConfigurationError, StoreUnavailable, StoreUnreachable
 from gatewayd.gateways import Snapshot
 from gatewayd.store import Store
@@ -31,8 +32,6 @@ from gatewayd.store.secrets import renew_secrets
 from gatewayd.store.state import read_revision
 
 logger = logging.getLogger(__name__)
-
-Mode = Literal["sync", "seed", "off"]
 
 #: A change must be served within a second. SQLite answers from memory; PostgreSQL costs a round trip and mostly tells
 #: by itself (`store.listen`).
@@ -59,25 +58,14 @@ class Started:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Files:
-    """What a look at the configuration directory found; trouble: why there is nothing to read."""
-
-    files: list[SourceFile] = field(default_factory=list)
-    trouble: str | None = None
-
-    def digest(self) -> str:
-        return self.trouble or digest_files(self.files)
-
-
 class Live:
     """Holds the snapshot of one process and keeps it current.
 
     current           what requests see
+    source            the configuration files
     problems          errors of the configuration files as last read, one line each; empty when all is well
     database_problem  why the database could not be asked when last tried, or None
-    applied_at        when the files were last taken, epoch seconds; 0: not by this process
-    conflicts         how many records their files contradict, as last applied
+    applied_at        when files were last taken, epoch seconds; 0: never
     """
 
     def __init__(
@@ -88,24 +76,28 @@ class Live:
         config_dir: Path,
         vault: Vault = NO_KEYS,
         mode: Mode = "sync",
+        drift: Drift = "keep",
         poll_seconds: float = 5,
     ) -> None:
         self.current = Snapshot()
-        self.problems: tuple[str, ...] = ()
         self.database_problem: str | None = None
-        self.applied_at = 0.0
-        self.conflicts = 0
-        self._store = store
         self._secrets = SecretReader(environ, config_dir)
+        self.source = Source(config_dir, self._secrets, vault=vault, mode=mode, drift=drift)
+        self._store = store
         self._vault = vault
-        self._config_dir = config_dir
-        self._mode: Mode = mode
         self._poll_seconds = poll_seconds
-        self._digest = ""
         self._secrets_digest = ""
         self._refreshing = asyncio.Lock()
         self._heard = asyncio.Event()
         self._begun = True
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return self.source.problems
+
+    @property
+    def applied_at(self) -> float:
+        return max(self.current.applied_at, self.source.applied_at)
 
     async def start(self) -> Started:
         """Migrates, applies the files, builds the first snapshot. The store must be connected.
@@ -116,16 +108,16 @@ class Live:
         """
         upgraded = await upgrade(self._store, apart=True)
         renewed = await renew_secrets(self._store, self._vault)
-        found = await self._look()
+        found = await self.source.look()
         applied: Applied | None = None
         try:
-            applied = await self._apply(found, generate_tokens=True)
+            applied = await self.source.apply(self._store, found, generate_tokens=True)
         except InvalidConfiguration:
             if await self._is_empty():
                 raise
         await self.refresh()
         self._begun = True
-        notices = [notice.text for notice in applied.notices] if applied else []
+        notices = applied.notices if applied else ()
         trouble = [found.trouble] if found.trouble else []
         return Started(upgraded, renewed, len(found.files), applied, (*trouble, *self.problems, *notices))
 
@@ -143,11 +135,11 @@ class Live:
     async def begin_without(self, error: StoreUnreachable) -> Started:
         """The database is away: serve what the files alone say."""
         self._begun = False
-        found = await self._look()
+        found = await self.source.look()
         try:
             self.current = await asyncio.to_thread(build_from_files, found.files, self._secrets)
         except InvalidConfiguration as invalid:
-            self.problems = tuple(map(str, invalid.problems))
+            self.source.problems = tuple(map(str, invalid.problems))
             self.current = Snapshot(complete=False)
         self.database_problem = str(error)
         waiting = f"{error}; until it answers, the gateways of the files are served, and no others"
@@ -157,16 +149,27 @@ class Live:
     async def reload(self) -> None:
         """Applies the files again, as on SIGHUP. Files with errors change nothing and are logged."""
         try:
-            await self._apply_and_log(await self._look())
+            await self._apply_and_log(await self.source.look())
         except StoreUnavailable as error:
             self._note_database_problem(error)
+
+    async def plan(self) -> Plan:
+        """What applying the files as they lie there now would do. Errors as `Source.plan`."""
+        return await self.source.plan(self._store)
+
+    async def apply_now(self, *, by: str, choice: Choice | None = None) -> Applied:
+        """Applies the files because somebody wants it, whatever the mode, and serves that. Errors as `Source.plan`."""
+        applied = await self.source.apply_now(self._store, choice=choice, by=by)
+        await self.refresh()
+        log_applied(applied)
+        return applied
 
     async def refresh(self) -> None:
         """Builds a snapshot of what the database holds now, and swaps it in."""
         async with self._refreshing:
             snapshot = await build_snapshot(self._store, self._secrets, self._vault)
             self._secrets_digest = await asyncio.to_thread(digest_secrets, snapshot, self._secrets)
-            self.current = snapshot
+            self.current, self.database_problem = snapshot, None
 
     async def watch(self) -> None:
         """Runs until cancelled: follows changes of the database, of the files and of secrets that lie in files."""
@@ -193,9 +196,9 @@ class Live:
             await self._store.connect()
         await upgrade(self._store, apart=True)
         await renew_secrets(self._store, self._vault)
-        await self._apply_and_log(await self._look())
+        await self._apply_and_log(await self.source.look())
         await self.refresh()
-        self._begun, self.database_problem = True, None
+        self._begun = True
         logger.warning("the database answers now; all gateways are served")
 
     async def _watch_database(self) -> None:
@@ -239,47 +242,27 @@ class Live:
                 self._note_database_problem(error)
 
     async def _poll_files(self) -> None:
-        found = await self._look()
-        if found.digest() != self._digest:
+        found = await self.source.look()
+        if self.source.is_new(found):
             await self._apply_and_log(found)
+        elif self.source.may_put_back(self.current.revision):
+            await self._apply_and_log(found, only_written=True)
         elif await asyncio.to_thread(digest_secrets, self.current, self._secrets) != self._secrets_digest:
             logger.info("a secret file changed")
             await self.refresh()
 
-    async def _apply_and_log(self, found: _Files) -> None:
+    async def _apply_and_log(self, found: Found, *, only_written: bool = False) -> None:
         if found.trouble:
             logger.error(found.trouble)
         try:
-            applied = await self._apply(found, generate_tokens=False)
+            applied = await self.source.apply(self._store, found, generate_tokens=False)
         except InvalidConfiguration as error:
             for problem in error.problems:
                 logger.error("configuration not applied: %s", problem)
             return
         await self.refresh()
-        if applied is not None:
-            _log_applied(applied)
-
-    async def _apply(self, found: _Files, *, generate_tokens: bool) -> Applied | None:
-        """Remembers what it has dealt with, so that the same content is neither applied nor complained about again."""
-        if self._mode == "off" or found.trouble:
-            self._digest = found.digest()
-            return None
-        try:
-            desired = await asyncio.to_thread(load_files, found.files, self._secrets)
-        except InvalidConfiguration as error:
-            self._digest = found.digest()
-            self.problems = tuple(map(str, error.problems))
-            raise
-        applied = await apply(self._store, desired, mode=self._mode, generate_tokens=generate_tokens, vault=self._vault)
-        self._digest, self.problems = found.digest(), ()
-        self.applied_at = time.time()
-        self.conflicts = len({notice.gateway_id for notice in applied.notices if notice.conflict})
-        return applied
-
-    async def _look(self) -> _Files:
-        if self._mode == "off":
-            return _Files()
-        return await asyncio.to_thread(_look_at, self._config_dir)
+        if applied is not None and (applied.written or not only_written):
+            log_applied(applied)
 
     async def _is_empty(self) -> bool:
         async with self._store.session() as session:
@@ -298,34 +281,18 @@ async def start(
     config_dir: Path,
     vault: Vault = NO_KEYS,
     mode: Mode = "sync",
+    drift: Drift = "keep",
     poll_seconds: float = 5,
 ) -> tuple[Live, Started]:
     """Connects, starts and disconnects again, so that the server's own event loop may connect the store anew.
 
     While the database is away, the files alone are read.
     """
-    live = Live(store, environ=environ, config_dir=config_dir, vault=vault, mode=mode, poll_seconds=poll_seconds)
+    live = Live(
+        store, environ=environ, config_dir=config_dir, vault=vault, mode=mode, drift=drift, poll_seconds=poll_seconds
+    )
     try:
         async with store:
             return live, await live.start()
     except StoreUnreachable as error:
         return live, await live.begin_without(error)
-
-
-def _look_at(directory: Path) -> _Files:
-    if not directory.is_dir():
-        return _Files(trouble=f"configuration directory {directory} does not exist; no gateways come from files")
-    try:
-        return _Files(read_files([directory]))
-    except OSError as error:
-        return _Files(trouble=f"configuration directory {directory} cannot be read: {error.strerror}")
-
-
-def _log_applied(applied: Applied) -> None:
-    # not `created`: a log record has one of its own, and logging refuses another
-    changes = {"created_gateways": list(applied.created), "updated_gateways": list(applied.updated)}
-    logger.info("configuration applied", extra={"revision": applied.revision, **changes})
-    for notice in applied.notices:
-        logger.warning(notice.text)
-    for gateway_id in applied.without_token:
-        logger.warning("gateway %s has no client token; run: gatewayd token create %s NAME", gateway_id, gateway_id)

@@ -20,6 +20,7 @@ from gatewayd.config.wording import report_all, suggest
 from gatewayd.errors import ConfigurationError
 from gatewayd.gateways import GATEWAY_ID, Gateway, Model
 
+DEFAULT_SOURCE = "default"
 GatewayId = Annotated[str, Field(pattern=GATEWAY_ID)]
 
 
@@ -27,8 +28,11 @@ class ConfigFile(Model):
     """What one YAML file holds."""
 
     version: Literal[1]
-    source: GatewayId = "default"
+    """The version of this format."""
+    source: GatewayId = DEFAULT_SOURCE
+    """Who owns the records of this directory; the same in all of its files."""
     gateways: dict[GatewayId, Gateway] = Field(default_factory=dict)
+    """The gateways by id, which is the {id} of their URL: 1 to 63 characters: a-z, 0-9 and -."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class DesiredGateway:
 class Desired:
     """What the files of one source ask for, by id."""
 
-    source: str = "default"
+    source: str = DEFAULT_SOURCE
     gateways: Mapping[str, DesiredGateway] = field(default_factory=dict)
 
     @property
@@ -110,7 +114,16 @@ def load_files(files: Sequence[SourceFile], secrets: SecretReader) -> Desired:
     if problems:
         raise InvalidConfiguration(problems)
     sources = [file.source for _, file in parsed if file is not None and "source" in file.model_fields_set]
-    return Desired(sources[0] if sources else "default", _by_id(parsed))
+    return Desired(sources[0] if sources else DEFAULT_SOURCE, _by_id(parsed))
+
+
+def load_text(name: str, text: str) -> ConfigFile:
+    """One file by itself: what it names in others is not looked for. InvalidConfiguration as `load_files`."""
+    document = parse_document(name, text.encode())
+    file = _validate(document)
+    if file is None or document.problems:
+        raise InvalidConfiguration(sorted(document.problems))
+    return file
 
 
 def _parse(file: SourceFile) -> Document:
@@ -168,7 +181,9 @@ def _check_ids(documents: Sequence[Document]) -> None:
 
 
 def _check_fallbacks(documents: Sequence[Document]) -> None:
+    """Two gateways may be each other's fallback: those of a fallback are not tried in turn, so nothing goes round."""
     known = {id_ for document in documents for id_ in _gateways(document)}
+    all_known = all(document.value is not None for document in documents)
     for document in documents:
         for id_, record in _gateways(document).items():
             names = _at(record, "fallback")
@@ -176,7 +191,9 @@ def _check_fallbacks(documents: Sequence[Document]) -> None:
                 path = ("gateways", id_, "fallback", index)
                 if name == id_:
                     document.report(document.place_of_value(path), path, "a gateway cannot be its own fallback")
-                elif isinstance(name, str) and name not in known:
+                elif name in names[:index]:
+                    document.report(document.place_of_value(path), path, f"{name} is named twice; remove one")
+                elif isinstance(name, str) and name not in known and all_known:
                     text = f"no gateway is named {name!r}; {suggest(name, known - {id_})}"
                     document.report(document.place_of_value(path), path, text)
 

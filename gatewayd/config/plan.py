@@ -1,154 +1,91 @@
 """Desired against stored -> what to write. Pure: no clock, no randomness, no database.
 
-A record has one owner. What another owner holds, what was changed elsewhere since the files were last applied, and what
-is no longer in the files is left as it is and told in a notice: nothing is overwritten or removed silently.
+A record has one owner, and its fields merge as `merge` says; `reconcile` decides on one record, this on all of them:
+which are looked at, and that not too many are deleted at once. Nothing is overwritten or removed without being told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from gatewayd.config.load import Desired, DesiredGateway
-from gatewayd.gateways import ClientToken
-from gatewayd.store.gateways import GatewayRow, Spec
+from gatewayd.config.load import Desired
+from gatewayd.config.planned import UI, Choice, Plan
+from gatewayd.config.reconcile import Reconciler, create_record, is_drifted
+from gatewayd.errors import ConfigurationError
+from gatewayd.store.gateways import GatewayRow
 from gatewayd.store.tokens import TokenRow
 
-UI = "ui"
+_FEWEST_TO_GUARD = 4
+_MOST_TO_PRUNE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that was left alone. text: one line, with file and line where there is one.
-
-    conflict  the file says something else than what is live, and does not get its way
-    """
-
-    gateway_id: str
-    text: str
-    conflict: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Rows to write, whole; `generation`, `updated_at` and `created_at` are set by `apply`."""
-
-    creations: tuple[GatewayRow, ...] = ()
-    updates: tuple[GatewayRow, ...] = ()
-    added_tokens: tuple[TokenRow, ...] = ()
-    removed_tokens: tuple[TokenRow, ...] = ()
-    notices: tuple[Notice, ...] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.creations or self.updates or self.added_tokens or self.removed_tokens)
-
-
-def plan_sync(desired: Desired, stored: Sequence[GatewayRow], tokens: Sequence[TokenRow]) -> Plan:
-    """The files own their records: create what is absent, take over what the files changed."""
+def plan_sync(
+    desired: Desired,
+    stored: Sequence[GatewayRow],
+    tokens: Sequence[TokenRow],
+    choice: Choice | None = None,
+    revision: int = 0,
+) -> Plan:
+    """The files own their records."""
+    choice = choice or Choice()
     rows = {row.id: row for row in stored}
-    plans = [_plan_one(desired, wanted, rows.get(wanted.id), tokens) for wanted in desired.gateways.values()]
-    missing = [row for row in stored if row.managed_by == desired.owner and row.id not in desired.gateways]
-    notices = [
-        Notice(row.id, f"gateway {row.id} is no longer in the files; it goes on serving")
-        for row in missing
-        if row.state == "active"
-    ]
-    return _joined([*plans, Plan(notices=tuple(notices))])
+    by_gateway = group_tokens(tokens)
+    refused = _refuse_to_prune(desired, stored, by_gateway, choice)
+    one = Reconciler(desired.owner, replace(choice, prune=choice.prune and not refused))
+    ids = sorted({*desired.gateways, *(row.id for row in stored if row.managed_by == desired.owner)})
+    records = [one.plan(desired.gateways.get(id_), rows.get(id_), by_gateway.get(id_, [])) for id_ in ids]
+    return Plan(tuple(record for record in records if record is not None), refused, revision)
 
 
-def plan_seed(desired: Desired, stored: Sequence[GatewayRow]) -> Plan:
-    """The files give a start: what is absent is created and belongs to the UI from then on."""
+def check_choice(desired: Desired, stored: Sequence[GatewayRow], choice: Choice) -> None:
+    """ConfigurationError when an id to adopt or to detach is none that this can be done with."""
+    rows = {row.id: row for row in stored}
+    for id_ in choice.adopt:
+        if id_ not in desired.gateways:
+            raise ConfigurationError(f"--adopt {id_}: the files have no gateway {id_!r}; nothing was applied")
+        if id_ not in rows:
+            raise ConfigurationError(
+                f"--adopt {id_}: nobody has a gateway {id_!r} yet; apply without --adopt creates it"
+            )
+    for id_ in choice.detach:
+        owner = rows[id_].managed_by if id_ in rows else None
+        if owner != desired.owner:
+            whose = f"it belongs to {owner}" if owner else "there is none"
+            raise ConfigurationError(
+                f"--detach {id_}: source {desired.source} has no gateway {id_!r} ({whose}); nothing was applied"
+            )
+
+
+def plan_seed(desired: Desired, stored: Sequence[GatewayRow], revision: int = 0) -> Plan:
+    """The files give a start: what was never there is created and belongs to the UI from then on."""
     known = {row.id for row in stored}
-    absent = [wanted for wanted in desired.gateways.values() if wanted.id not in known]
-    return Plan(
-        creations=tuple(_row(wanted, UI, None) for wanted in absent),
-        added_tokens=tuple(_token_row(wanted.id, token, UI) for wanted in absent for token in wanted.gateway.tokens),
-    )
+    absent = [wanted for id_, wanted in sorted(desired.gateways.items()) if id_ not in known]
+    return Plan(tuple(create_record(UI, wanted) for wanted in absent), revision=revision)
 
 
-def _plan_one(desired: Desired, wanted: DesiredGateway, row: GatewayRow | None, tokens: Iterable[TokenRow]) -> Plan:
-    where = f"{wanted.file}:{wanted.line}"
-    applied = wanted.gateway.spec()
-    if row is None:
-        added = tuple(_token_row(wanted.id, token, desired.owner) for token in wanted.gateway.tokens)
-        return Plan(creations=(_row(wanted, desired.owner, applied),), added_tokens=added)
-    if row.managed_by != desired.owner:
-        owner = "the UI" if row.managed_by == UI else row.managed_by
-        text = f"{where}: gateway {row.id} belongs to {owner}; the file is not applied"
-        return Plan(notices=(Notice(row.id, text, conflict=True),))
-    if row.state != "active":
-        text = f"{where}: gateway {row.id} was deleted in the UI; the file is not applied"
-        return Plan(notices=(Notice(row.id, text),))
-    if row.applied == applied:
-        return _moved(wanted, row)
-    return _changed(desired, wanted, row, applied, [token for token in tokens if token.gateway_id == row.id])
+def group_tokens(tokens: Iterable[TokenRow]) -> dict[str, list[TokenRow]]:
+    groups: dict[str, list[TokenRow]] = {}
+    for token in tokens:
+        groups.setdefault(token.gateway_id, []).append(token)
+    return groups
 
 
-def _moved(wanted: DesiredGateway, row: GatewayRow) -> Plan:
-    """The same content at another place in the files."""
-    if (row.source_file, row.source_line) == (wanted.file, wanted.line):
-        return Plan()
-    return Plan(updates=(replace(row, source_file=wanted.file, source_line=wanted.line),))
-
-
-def _changed(desired: Desired, wanted: DesiredGateway, row: GatewayRow, applied: Spec, tokens: list[TokenRow]) -> Plan:
-    """The file changed since it was last applied. A record changed elsewhere too keeps its live values."""
-    spec = wanted.gateway.spec_without_tokens()
-    before = {name: value for name, value in (row.applied or {}).items() if name != "tokens"}
-    if row.spec not in (before, spec) and spec != before:
-        text = (
-            f"{wanted.file}:{wanted.line}: gateway {row.id} was changed in the UI and in the file; the UI's values stay"
-        )
-        return Plan(notices=(Notice(row.id, text, conflict=True),))
-    live = row.spec if spec == before else spec
-    update = replace(row, spec=live, applied=applied, source_file=wanted.file, source_line=wanted.line)
-    return _joined([Plan(updates=(update,)), _plan_tokens(desired.owner, wanted, row, tokens)])
-
-
-def _plan_tokens(owner: str, wanted: DesiredGateway, row: GatewayRow, stored: list[TokenRow]) -> Plan:
-    """By name. One that the file did not change stays as it is, revoked ones included."""
-    before = _hashes((row.applied or {}).get("tokens", ()))
-    after = {token.name: token for token in wanted.gateway.tokens}
-    live = {token.name: token for token in stored}
-    changed = [token for name, token in after.items() if before.get(name) != token.sha256]
-    foreign = [token for token in changed if token.name in live and live[token.name].managed_by != owner]
-    notices = tuple(
-        Notice(
-            row.id,
-            f"{wanted.file}:{wanted.line}: a token {token.name!r} of gateway {row.id} was made elsewhere; it stays",
-            conflict=True,
-        )
-        for token in foreign
-    )
-    own = [token for token in changed if token not in foreign]
-    gone = [name for name in [*(before.keys() - after.keys()), *(token.name for token in own)] if name in live]
-    return Plan(
-        added_tokens=tuple(_token_row(row.id, token, owner) for token in own),
-        removed_tokens=tuple(live[name] for name in sorted(gone) if live[name].managed_by == owner),
-        notices=notices,
-    )
-
-
-def _hashes(tokens: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    return {token["name"]: token["sha256"] for token in tokens}
-
-
-def _row(wanted: DesiredGateway, owner: str, applied: Spec | None) -> GatewayRow:
-    file, line = (wanted.file, wanted.line) if applied is not None else (None, None)
-    spec = wanted.gateway.spec_without_tokens()
-    return GatewayRow(wanted.id, spec, owner, 0, "", source_file=file, source_line=line, applied=applied)
-
-
-def _token_row(gateway_id: str, token: ClientToken, owner: str) -> TokenRow:
-    return TokenRow(gateway_id, token.name, token.sha256, owner, 0)
-
-
-def _joined(plans: Iterable[Plan]) -> Plan:
-    plans = list(plans)
-    return Plan(*(tuple(_flat(getattr(plan, name) for plan in plans)) for name in Plan.__dataclass_fields__))
-
-
-def _flat(groups: Iterable[Iterable[Any]]) -> Iterator[Any]:
-    return (item for group in groups for item in group)
+def _refuse_to_prune(
+    desired: Desired, stored: Sequence[GatewayRow], tokens: Mapping[str, list[TokenRow]], choice: Choice
+) -> str:
+    """Why nothing is pruned: too much would go at once, which is more often a mistake than a wish."""
+    if not choice.prune or choice.force or choice.mass_prune:
+        return ""
+    own = [row for row in stored if row.managed_by == desired.owner and row.is_active]
+    gone = [row for row in own if row.id not in desired.gateways and row.id not in choice.detach]
+    if choice.drift == "keep":
+        gone = [row for row in gone if not is_drifted(row, tokens.get(row.id, []))]
+    if not gone:
+        return ""
+    how = "to delete them, run: gatewayd apply --allow-mass-prune"
+    if not desired.gateways:
+        return f"the files of source {desired.source} have no gateway at all; its {len(own)} are kept ({how})"
+    if len(own) >= _FEWEST_TO_GUARD and len(gone) > _MOST_TO_PRUNE * len(own):
+        return f"{len(gone)} of {len(own)} gateways of source {desired.source} left the files; they are kept ({how})"
+    return ""

@@ -11,18 +11,20 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Any
 
 from pydantic import ValidationError
 
 from gatewayd.config.load import SourceFile, load_files
 from gatewayd.config.plan import plan_sync
 from gatewayd.config.secrets import Resolved, SecretReader
-from gatewayd.gateways import ActiveGateway, Gateway, Snapshot
+from gatewayd.config.status import count_statuses
+from gatewayd.gateways import ActiveGateway, Gateway, Pause, Snapshot
 from gatewayd.store import Store
 from gatewayd.store.gateways import GatewayRow, list_gateways
 from gatewayd.store.keys import NO_KEYS, Vault
+from gatewayd.store.overrides import OverrideRow, list_overrides
 from gatewayd.store.secrets import SecretRow, list_secrets
+from gatewayd.store.sources import list_sources
 from gatewayd.store.state import read_revision
 from gatewayd.store.tokens import TokenRow, list_tokens
 
@@ -33,18 +35,29 @@ async def build_snapshot(store: Store, secrets: SecretReader, vault: Vault) -> S
     """All active records, as one revision of the database has them."""
     async with store.read() as session:
         revision = await read_revision(session)
-        rows = [row for row in await list_gateways(session) if row.state == "active"]
+        rows = await list_gateways(session)
         tokens = await list_tokens(session)
         stored = await list_secrets(session)
-    drifted = sum(row.applied is not None and row.spec != _without_tokens(row.applied) for row in rows)
-    active = await asyncio.to_thread(lambda: _activate_all(rows, tokens, secrets, _ProviderKeys(stored, vault)))
-    return Snapshot(active, revision, drifted)
+        sources = await list_sources(session)
+        pauses = {row.id: row for row in await list_overrides(session) if row.kind == "gateway" and row.paused}
+    active = await asyncio.to_thread(_activate_all, rows, tokens, secrets, _ProviderKeys(stored, vault), pauses)
+    statuses = await asyncio.to_thread(count_statuses, rows, tokens)
+    return Snapshot(
+        active,
+        revision,
+        drifted=statuses["drifted"],
+        conflicts=statuses["conflict"],
+        flaps=sum(source.flaps for source in sources),
+        applied_at=max((source.applied_at for source in sources), default=0) / 1000,
+    )
 
 
 def build_from_files(files: list[SourceFile], secrets: SecretReader) -> Snapshot:
     """What an empty database would hold after they were applied. InvalidConfiguration as `load_files`."""
     plan = plan_sync(load_files(files, secrets), (), ())
-    active = _activate_all(plan.creations, plan.added_tokens, secrets, _ProviderKeys())
+    rows = [record.row for record in plan.records if record.row is not None]
+    tokens = [token for record in plan.records for token in record.added_tokens]
+    active = _activate_all(rows, tokens, secrets, _ProviderKeys(), {})
     return Snapshot(active, complete=False)
 
 
@@ -80,17 +93,25 @@ class _ProviderKeys:
 
 
 def _activate_all(
-    rows: Iterable[GatewayRow], tokens: Iterable[TokenRow], secrets: SecretReader, keys: _ProviderKeys
+    rows: Iterable[GatewayRow],
+    tokens: Iterable[TokenRow],
+    secrets: SecretReader,
+    keys: _ProviderKeys,
+    pauses: Mapping[str, OverrideRow],
 ) -> dict[str, ActiveGateway]:
     of_gateway = defaultdict[str, list[TokenRow]](list)
     for token in tokens:
         of_gateway[token.gateway_id].append(token)
-    active = (_activate(row, of_gateway[row.id], secrets, keys) for row in rows)
+    active = (_activate(row, of_gateway[row.id], secrets, keys, pauses.get(row.id)) for row in rows if row.is_active)
     return {gateway.id: gateway for gateway in active if gateway is not None}
 
 
 def _activate(
-    row: GatewayRow, tokens: list[TokenRow], secrets: SecretReader, keys: _ProviderKeys
+    row: GatewayRow,
+    tokens: list[TokenRow],
+    secrets: SecretReader,
+    keys: _ProviderKeys,
+    paused: OverrideRow | None,
 ) -> ActiveGateway | None:
     try:
         gateway = Gateway.model_validate(row.spec)
@@ -102,7 +123,8 @@ def _activate(
     secret = _resolve(row.id, gateway, secrets, keys)
     if secret.missing:
         logger.warning("gateway %s answers 503: secret %s is not set", row.id, secret.missing)
-    return ActiveGateway(row.id, gateway, dialect, secret.value, secret.missing, hashes)
+    pause = Pause(paused.pause_reason, paused.until and paused.until / 1000) if paused else None
+    return ActiveGateway(row.id, gateway, dialect, secret.value, secret.missing, hashes, pause)
 
 
 def _resolve(gateway_id: str, gateway: Gateway, secrets: SecretReader, keys: _ProviderKeys) -> Resolved:
@@ -110,10 +132,6 @@ def _resolve(gateway_id: str, gateway: Gateway, secrets: SecretReader, keys: _Pr
     if ref is None:
         return Resolved()
     return keys.resolve(gateway_id, gateway.upstream.origin) if ref.stored else secrets.resolve(ref)
-
-
-def _without_tokens(applied: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in applied.items() if name != "tokens"}
 
 
 def _first_error(error: ValueError) -> str:

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from gatewayd.config.plan import UI
+from gatewayd.config.merge import show_field
+from gatewayd.config.planned import UI
 from gatewayd.errors import ConfigurationError
 from gatewayd.gateways import ClientToken, Gateway
 from gatewayd.store import Session, Store
+from gatewayd.store.audit import AuditEvent, add_events
 from gatewayd.store.gateways import GatewayRow, list_gateways
 from gatewayd.store.keys import NO_KEYS, Vault
 from gatewayd.store.secrets import check_vault
@@ -46,8 +48,13 @@ def build_token(gateway_id: str, name: str) -> NewToken:
     return NewToken(gateway_id, name, f"gwd_{secrets.token_urlsafe(32)}")
 
 
-async def add_client_token(store: Store, gateway_id: str, name: str, vault: Vault = NO_KEYS) -> NewToken:
-    """ConfigurationError when there is no such gateway, already a token of that name, or the vault is a wrong one."""
+async def add_client_token(
+    store: Store, gateway_id: str, name: str, vault: Vault = NO_KEYS, *, by: str = "cli"
+) -> NewToken:
+    """by: for the audit trail.
+
+    ConfigurationError when there is no such gateway, already a token of that name, or the vault is a wrong one.
+    """
     new = build_token(gateway_id, name)
     try:
         ClientToken(name=name, sha256=new.sha256)
@@ -61,6 +68,7 @@ async def add_client_token(store: Store, gateway_id: str, name: str, vault: Vaul
         if vault.can_store:
             await check_vault(session, vault)
         await add_token(session, new.row(time.time_ns() // 1_000_000, vault))
+        await add_events(session, [build_token_event(by, "create_token", gateway_id, name)])
         await bump_revision(session)
     return new
 
@@ -86,13 +94,19 @@ async def list_client_tokens(session: Session, gateway_id: str) -> list[TokenRow
     return await list_tokens(session, gateway_id)
 
 
-async def revoke_client_token(store: Store, gateway_id: str, name: str) -> TokenRow:
+async def revoke_client_token(store: Store, gateway_id: str, name: str, *, by: str = "cli") -> TokenRow:
     """The revoked token's row. ConfigurationError when there is no such gateway or token."""
     async with store.write_lock() as session:
         row = _find(await list_client_tokens(session, gateway_id), gateway_id, name)
         await remove_token(session, gateway_id, name)
+        await add_events(session, [build_token_event(by, "revoke_token", gateway_id, name)])
         await bump_revision(session)
     return row
+
+
+def build_token_event(by: str, action: str, gateway_id: str, name: str) -> AuditEvent:
+    """As the change of a field, so that whoever revoked a file's token is found by it."""
+    return AuditEvent(by, action, f"gateway:{gateway_id}", {"fields": [{"field": show_field(("tokens", name))}]})
 
 
 def _find(rows: Sequence[TokenRow], gateway_id: str, name: str) -> TokenRow:

@@ -10,15 +10,15 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from gatewayd.config.document import Document, Path
+from gatewayd.config.document import MERGE_KEY, Document, Path
 
 _BY_TYPE = {
-    "string_type": "write text; put a number or true/false into quotes to make it text",
-    "int_type": "write a whole number, without quotes",
+    "string_type": "write text",
+    "int_type": "write a whole number",
     "int_from_float": "write a whole number",
     "int_parsing_size": "this number is too large",
-    "float_type": "write a number, without quotes",
-    "bool_type": "write true or false, without quotes",
+    "float_type": "write a number",
+    "bool_type": "write true or false",
     "tuple_type": "write a list: [first, second], or one item per line with a dash before it",
     "dict_type": "write a mapping: keys with their values, indented below this key",
     "model_type": "write a mapping: keys with their values, indented below this key",
@@ -35,7 +35,7 @@ _EXAMPLES = {
 }
 
 _BY_FIELD = {
-    "env": "not the name of an environment variable",
+    "env": "write the name of an environment variable and nothing else, such as DEEPSEEK_API_KEY",
     "sha256": "write the 64 hexadecimal digits (0-9, a-f) of the token's SHA-256",
     "source": "write 1 to 63 characters: a-z, 0-9 and -, not starting with -",
 }
@@ -56,6 +56,8 @@ def _report(document: Document, model: type[BaseModel], item: Any) -> None:
         document.report(document.place_of_key(path), path, f"unknown key; {suggest(str(path[-1]), known)}")
     elif kind == "missing":
         key = str(path[-1])
+        if (*path[:-1], MERGE_KEY) in document.keys:
+            return  # that one is refused and may have held it
         document.report(_place_of_parent(document, path), path, f"is missing; write {_EXAMPLES.get(key, f'{key}: …')}")
     elif path and path[-1] == "[key]":
         document.report(document.place_of_key(path[:-1]), path[:-1], _message(item, path))
@@ -70,9 +72,11 @@ def _message(item: Any, path: Path) -> str:
     if item["input"] is None and kind.endswith("_type"):
         return "has no value; write one, or remove the key"
     if kind == "value_error":
-        return str(context["error"])
+        return str(context["error"]).removeprefix("capabilities: ")
     if kind == "literal_error":
-        return f"write {'one of ' if ' or ' in context['expected'] else ''}{_plain_choice(context['expected'])}"
+        return f"write {'one of ' if ' or ' in context['expected'] else ''}{_plain_choice(context['expected'])}" + (
+            ", without quotes" if item["input"] == context["expected"] else ""
+        )
     if kind == "string_pattern_mismatch":
         return _BY_FIELD.get(field, _GATEWAY_ID)
     if kind == "string_too_long":
@@ -80,7 +84,27 @@ def _message(item: Any, path: Path) -> str:
     for limit, words in (("ge", "of at least"), ("gt", "above"), ("le", "of at most")):
         if limit in context:
             return f"write a number {words} {context[limit]:g}"
-    return _BY_TYPE.get(kind, str(item["msg"]))
+    return _BY_TYPE.get(kind, str(item["msg"])) + _hint(kind, item["input"])
+
+
+def _hint(kind: str, written: Any) -> str:
+    """Why what looks like the wanted type is none: what YAML 1.2 makes of it."""
+    if kind == "string_type" and isinstance(written, int | float):
+        return "; put it into quotes to make it text"
+    if kind not in ("int_type", "float_type", "bool_type") or not isinstance(written, str):
+        return ""
+    text = written.strip().lower()
+    if text in ("yes", "no", "on", "off", "y", "n"):
+        return f"; {text} is text in YAML 1.2"
+    if re.fullmatch(r"[-+]?0[0-9_]+", text):
+        return f"; {text} begins with 0, which some read as octal"
+    if re.fullmatch(r"[-+]?[0-9]+([_:,][0-9]+)+", text):
+        return f"; {text} is text in YAML 1.2, write digits alone"
+    if re.fullmatch(r"[-+]?([0-9]{40,}|[0-9.]+e[0-9]{3,})", text):
+        return "; this one is too large"
+    if re.fullmatch(r"[-+]?[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?|true|false", text):
+        return ", without quotes"
+    return ""
 
 
 def _plain_choice(expected: str) -> str:
@@ -99,14 +123,17 @@ def suggest(written: str, known: Iterable[str]) -> str:
 def _place_of_parent(document: Document, path: Path) -> Any:
     """A missing key is told at the key that should hold it, or at the list item."""
     parent = path[:-1]
-    return document.values[parent] if parent and isinstance(parent[-1], int) else document.place_of_key(parent)
+    is_item = bool(parent) and isinstance(parent[-1], int)
+    return document.place_of_value(parent) if is_item else document.place_of_key(parent)
 
 
 def _narrow(document: Document, path: Path, item: Any) -> Path:
     """A validator of a whole mapping or list names what it means in quotes; point there."""
     if item["type"] != "value_error":
         return path
-    for name in re.findall(r"'([^']+)'", str(item["ctx"]["error"])):
+    text = str(item["ctx"]["error"])
+    for quoted, capability in re.findall(r"'([^']+)'|^capabilities: (\w+)", text):
+        name = quoted or capability
         if (*path, name) in document.keys:
             return (*path, name)
         named = [index for index in range(_length(item["input"])) if _name_of(item["input"][index]) == name]

@@ -70,6 +70,7 @@ class State:
     applied_at: float = 0
     drifted: int = 0
     conflicts: int = 0
+    flaps: int = 0
 
 
 class Names:
@@ -153,6 +154,9 @@ class Metrics:
         )
         self._drifted = highest("config_drifted_records", "Records that were changed since their file was applied.")
         self._conflicts = highest("config_conflicts", "Records changed both here and in their file.")
+        self._flaps = highest(
+            "config_flaps", "How often content came back that another host had replaced less than 15 minutes before."
+        )
         build = highest("build_info", "1; the labels say what runs.", ("version", "python"))
         build.labels(__version__, platform.python_version()).set(1)
 
@@ -191,6 +195,7 @@ class Metrics:
         self._applied_at.set(state.applied_at)
         self._drifted.set(state.drifted)
         self._conflicts.set(state.conflicts)
+        self._flaps.set(state.flaps)
 
     def render(self) -> bytes:
         """The text for Prometheus, of all workers. May be called in a thread, after `sample`."""

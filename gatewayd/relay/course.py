@@ -26,7 +26,7 @@ from gatewayd.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from gatewayd.gateways import ActiveGateway
+from gatewayd.gateways import ActiveGateway, Pause
 from gatewayd.protocol.events import Event
 from gatewayd.protocol.seal import Seal
 from gatewayd.protocol.tokens import Features
@@ -218,7 +218,7 @@ class Course:
             try:
                 following = self._attempt_at(self._choose(self._others.pop(0)))
             except ApiError:
-                continue  # it lacks its secret or the model, or cannot take this request
+                continue  # it is paused, lacks its secret or the model, or cannot take this request
             following.notes.add("fallback.used", following.target.gateway.id)
             return following
         return None
@@ -229,8 +229,10 @@ class Course:
         return Attempt(target, self._request, seal, estimate, message_id, self.timeline, self.tape)
 
     def _choose(self, gateway: ActiveGateway) -> Target:
-        """Raises Unavailable where the gateway lacks its secret, NotFound where its model map has no row."""
+        """Raises Unavailable where the gateway is paused or lacks its secret, NotFound where no row has the model."""
         model = self._request["model"]
+        if gateway.pause is not None:
+            _refuse_paused(gateway.id, gateway.pause, time.time())
         if gateway.missing_secret is not None:
             raise Unavailable(f"secret {gateway.missing_secret} is not set", should_retry=False)
         route = gateway.gateway.route(model)
@@ -239,3 +241,16 @@ class Course:
         upstream_model = route.upstream_model or model
         dialect, habits = self._means.learned.dialect(gateway, upstream_model)
         return Target(gateway, route, upstream_model, dialect, dialect, tuple(habits))
+
+
+def _refuse_paused(gateway_id: str, pause: Pause, now: float) -> None:
+    """Raises Unavailable until the pause is over. A client is told to try again only where that will help soon."""
+    left = None if pause.until is None else pause.until - now
+    if left is not None and left <= 0:
+        return
+    soon = left is not None and left <= MAX_RETRY_SECONDS
+    raise Unavailable(
+        f"gateway {gateway_id} is paused: {pause.reason}",
+        retry_after=math.ceil(left) if left is not None and soon else None,
+        should_retry=None if soon else False,
+    )

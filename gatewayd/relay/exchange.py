@@ -116,6 +116,11 @@ class Exchange:
     def notes(self) -> list[str]:
         return self._attempt.notes.codes()
 
+    @property
+    def upstream_request(self) -> bytes:
+        """What went, or would go, to the provider: the latest attempt's body."""
+        return self._attempt.body
+
     async def message(self) -> dict[str, Any]:
         """The whole answer as a Message. Raises ApiError."""
         fold = self._fold = self._fold or Fold(repair_json)

@@ -1,76 +1,66 @@
-"""The `audit_event` table: who did what. Kept apart from the log, and never with a secret in it."""
+"""The `audit_event` table: who changed what, written in the transaction of the change. No secret is ever part of it."""
 
 from __future__ import annotations
 
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import sqlalchemy as sa
-
-from gatewayd.store.clean import clean_text
-from gatewayd.store.database import Session
+from gatewayd.store.database import Row, Session
 from gatewayd.store.tables import audit_event
-
-_TEXT = 256
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """One thing that was done.
+    """One change.
 
+    actor    `admin@10.0.0.1`, `file:default@3f2c1ab`, `cli@host`
+    action   what was done, a verb: `create`, `update`, `delete`, `pause`, …
+    subject  `gateway:demo`, `source:default`, …
+    detail   JSON values; for records: `fields`, a list of {field, before, after}
     at       UTC epoch milliseconds
-    actor    `admin@IP`, `file:SOURCE@SHA`, `cli@HOST`
-    action   a verb: `save`, `login`, `login-failed` …
-    subject  `gateway:ID`, `token:ID/NAME`, `login` …
     """
 
-    id: str
-    at: int
     actor: str
     action: str
     subject: str
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: dict[str, Any] = field(default_factory=dict)
+    at: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+    id: str = field(default_factory=lambda: f"aud_{secrets.token_hex(12)}")
 
 
-async def add_audit_event(
-    session: Session, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
-) -> None:
-    """Inside the transaction of what is audited. detail: JSON types, no secrets."""
-    at = time.time_ns() // 1_000_000
-    values = {
-        "id": f"aud_{at:013d}{secrets.token_hex(6)}",
-        "at": at,
-        "actor": clean_text(actor, _TEXT) or "",
-        "action": action,
-        "subject": clean_text(subject, _TEXT) or "",
-        "detail": json.dumps(detail or {}),
-    }
-    await session.execute(audit_event.insert().values(**values))
+async def add_events(session: Session, events: Sequence[AuditEvent]) -> None:
+    rows = [(event.id, event.at, event.actor, event.action, event.subject, _encode(event.detail)) for event in events]
+    if rows:
+        await session.insert_many(audit_event, rows)
 
 
-async def list_audit_events(
-    session: Session, subject: str | None = None, before: str | None = None, limit: int = 50
+async def list_events(
+    session: Session, subject: str | None = None, *, before: int | None = None, limit: int = 100
 ) -> list[AuditEvent]:
-    """Newest first. before: the id of the last one that was seen; subject: only what was done to that."""
-    c = audit_event.c
-    conditions = [c.subject == subject] if subject is not None else []
+    """The newest first. before: only what happened earlier, UTC epoch milliseconds."""
+    query = audit_event.select().order_by(audit_event.c.at.desc(), audit_event.c.id.desc()).limit(limit)
+    if subject is not None:
+        query = query.where(audit_event.c.subject == subject)
     if before is not None:
-        seen = await session.fetch_one(sa.select(c.at).where(c.id == before))
-        if seen is None:
-            return []
-        conditions += [c.at <= seen["at"], (c.at < seen["at"]) | (c.id < before)]
-    query = audit_event.select().where(*conditions).order_by(c.at.desc(), c.id.desc()).limit(limit)
+        query = query.where(audit_event.c.at < before)
     return [_event(row) for row in await session.fetch_all(query)]
 
 
-def _event(row: Mapping[str, Any]) -> AuditEvent:
+def _event(row: Row) -> AuditEvent:
+    return AuditEvent(**(dict(row) | {"detail": _decode(row["detail"])}))
+
+
+def _encode(detail: dict[str, Any]) -> str:
+    return json.dumps(detail, sort_keys=True, separators=(",", ":"))
+
+
+def _decode(text: str) -> dict[str, Any]:
     try:
-        detail = json.loads(row["detail"])
+        value = json.loads(text)
     except ValueError:
-        detail = {}
-    values = {name: row[name] for name in ("id", "at", "actor", "action", "subject")}
-    return AuditEvent(**values, detail=detail if isinstance(detail, dict) else {})
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
 from gatewayd.store.database import Row, Session
-from gatewayd.store.tables import gateway
+from gatewayd.store.tables import gateway, override
 
 Spec = dict[str, Any]
+
+_COLUMNS = tuple(column.name for column in gateway.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +23,11 @@ class GatewayRow:
 
     spec        the live normalised spec, without tokens
     managed_by  `ui` or `file:<source>`
-    applied     the normalised spec, tokens included, that the file last gave; None for records of the UI
+    applied     the normalised spec, tokens included, that was last taken from the file; None: nothing ever was
+    declared    the normalised spec, tokens included, that the file gave when it was last applied; None: no file has it
     generation  1, and one more with each change of the record
     updated_at  UTC epoch milliseconds
-    state       `active` or `deleted`
+    state       `active`, or `deleted` (at `updated_at`) and still to be restored
     """
 
     id: str
@@ -36,6 +40,11 @@ class GatewayRow:
     applied: Spec | None = None
     generation: int = 1
     state: str = field(default="active")
+    declared: Spec | None = None
+
+    @property
+    def is_active(self) -> bool:
+        return self.state == "active"
 
 
 async def list_gateways(session: Session) -> list[GatewayRow]:
@@ -49,18 +58,45 @@ async def read_gateway(session: Session, gateway_id: str) -> GatewayRow | None:
 
 
 async def add_gateway(session: Session, row: GatewayRow) -> None:
-    await session.execute(gateway.insert().values(**_values(row)))
+    """RowRefused when there is one of that id."""
+    await session.insert_many(gateway, [_values(row)])
 
 
 async def save_gateway(session: Session, row: GatewayRow) -> None:
-    """Replaces the row of that id."""
-    await session.execute(sa.update(gateway).where(gateway.c.id == row.id).values(**_values(row)))
+    await save_gateways(session, [row])
+
+
+async def save_gateways(session: Session, rows: Sequence[GatewayRow]) -> None:
+    """Adds them, or replaces what is there under their ids."""
+    if rows:
+        values = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS)
+        conflict = f"ON CONFLICT (id) DO UPDATE SET {values}"
+        await session.insert_many(gateway, [_values(row) for row in rows], conflict)
+
+
+async def list_purgeable(session: Session, deleted_before: int) -> list[str]:
+    """The ids of records that were deleted before that time (UTC epoch milliseconds) and need not be known any more.
+
+    One that its file still has stays: as long as it is known to be deleted here, it is not made anew.
+    """
+    old = (gateway.c.state == "deleted") & (gateway.c.updated_at < deleted_before) & gateway.c.declared.is_(None)
+    return [str(row["id"]) for row in await session.fetch_all(sa.select(gateway.c.id).where(old))]
+
+
+async def purge_gateways(session: Session, deleted_before: int) -> list[str]:
+    """Removes these for good, with all that hangs on them, and gives their ids. Inside `write_lock`."""
+    ids = await list_purgeable(session, deleted_before)
+    if ids:
+        await session.execute(override.delete().where(override.c.kind == "gateway", override.c.id.in_(ids)))
+        await session.execute(gateway.delete().where(gateway.c.id.in_(ids)))
+    return ids
 
 
 def _row(row: Row) -> GatewayRow:
     values = dict(row)
     values["spec"] = _decode(values["spec"])
-    values["applied"] = None if values["applied"] is None else _decode(values["applied"])
+    for name in ("applied", "declared"):
+        values[name] = None if values[name] is None else _decode(values[name])
     return GatewayRow(**values)
 
 
@@ -73,20 +109,11 @@ def _decode(text: str) -> Spec:
     return value if isinstance(value, dict) else {}
 
 
-def _values(row: GatewayRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "spec": _encode(row.spec),
-        "managed_by": row.managed_by,
-        "source_file": row.source_file,
-        "source_line": row.source_line,
-        "applied": None if row.applied is None else _encode(row.applied),
-        "generation": row.generation,
-        "updated_at": row.updated_at,
-        "updated_by": row.updated_by,
-        "state": row.state,
-    }
+def _values(row: GatewayRow) -> tuple[Any, ...]:
+    """In the order of the table's columns."""
+    texts = {"spec": _encode(row.spec), "applied": _encode(row.applied), "declared": _encode(row.declared)}
+    return tuple(texts[name] if name in texts else getattr(row, name) for name in _COLUMNS)
 
 
-def _encode(spec: Spec) -> str:
-    return json.dumps(spec, sort_keys=True, separators=(",", ":"))
+def _encode(spec: Spec | None) -> str | None:
+    return None if spec is None else json.dumps(spec, sort_keys=True, separators=(",", ":"))

@@ -23,6 +23,7 @@ from gatewayd.errors import RowRefused, StoreUnavailable
 from gatewayd.store.bodies import Bodies, Packed, Packer, add_packed
 from gatewayd.store.captures import take_capture
 from gatewayd.store.database import Session, Store
+from gatewayd.store.latencies import add_latencies
 from gatewayd.store.partitions import DAY, make_partitions
 from gatewayd.store.request_log import LogRow, add_rows, clean_row
 from gatewayd.store.sessions import add_sessions, sum_sessions
@@ -183,6 +184,7 @@ class LogWriter:
             await add_rows(session, list(rows.values()))
             await add_usage(session, self._roll_up.sum(rows.values()))
             await add_sessions(session, sum_sessions(rows.values()))
+            await add_latencies(session, rows.values())
             await self._add_bodies(session, [each for each in packed if each[0].id in rows])
 
     def _pack(self, batch: Sequence[Entry]) -> list[tuple[LogRow, bool, Packed]]:

@@ -2,7 +2,7 @@
 
 Deletes take BATCH rows in a transaction of their own and pause longer than they took; a run ends after its time and
 the next goes on. Log rows of PostgreSQL go by the day, with their partition. SQLite also keeps below a size.
-Usage by the hour is kept.
+Usage by the hour is kept. Gateways that were deleted go for good after RESTORABLE_DAYS.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from gatewayd.errors import StoreUnavailable
+from gatewayd.store.audit import AuditEvent, add_events
 from gatewayd.store.database import Store
+from gatewayd.store.gateways import list_purgeable, purge_gateways
 from gatewayd.store.partitions import DAY, drop_partitions
 from gatewayd.store.tables import blob, body, client_session, request_log
 from gatewayd.store.usage import HOUR
 
 BATCH = 1000
 MAX_SQLITE_BYTES = 2 * 1024**3
+RESTORABLE_DAYS = 30  # for so long a deleted gateway can be restored
 _RUN_SECONDS = 60.0
 _EVERY_SECONDS = 600.0
 _VACUUM_PAGES = 500
@@ -83,6 +86,7 @@ class Retention:
             await self._remove_bodies(now - self._body_days * DAY, removed)
         if self._log_days:
             await self._remove_rows(now - self._log_days * DAY, removed)
+        await self._purge_gateways(now - RESTORABLE_DAYS * DAY)
         if self._store.address.engine == "sqlite":
             await self._keep_below_size(now, removed)
             await self._give_space_back()
@@ -107,6 +111,15 @@ class Retention:
         async for count in self._delete(request_log, request_log.c.ended_at < before):
             removed.rows += count
             self._report(removed)
+
+    async def _purge_gateways(self, before: int) -> None:
+        """Few, and nobody is served by them: one transaction among the writers of the configuration."""
+        async with self._store.read() as session:
+            if not await list_purgeable(session, before):
+                return
+        async with self._store.write_lock() as session:
+            gone = await purge_gateways(session, before)
+            await add_events(session, [AuditEvent("retention", "purge", f"gateway:{id_}") for id_ in gone])
 
     async def _delete(self, table: sa.Table, old: Any) -> AsyncIterator[int]:
         """How many rows went, batch by batch."""

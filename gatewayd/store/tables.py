@@ -26,7 +26,34 @@ config_state = sa.Table(
     sa.CheckConstraint("id = 1", name="one_row"),
 )
 
-#: `spec` is the live record without its tokens; `applied` is what the file last said, tokens included (NULL: no file).
+#: One row for each source of files. `previous_hash`: of the content before; `flaps`: how often it came back too soon.
+config_source = sa.Table(
+    "config_source",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("source_hash", sa.Text, nullable=False),
+    sa.Column("previous_hash", sa.Text),
+    sa.Column("applied_at", sa.BigInteger, nullable=False),
+    sa.Column("applied_by", sa.Text, nullable=False),
+    sa.Column("git_sha", sa.Text),
+    sa.Column("flaps", sa.BigInteger, nullable=False),
+)
+
+#: What operators switch, apart from the records. `paused` is 0 or 1.
+override = sa.Table(
+    "override",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("paused", sa.Integer, nullable=False),
+    sa.Column("pause_reason", sa.Text, nullable=False),
+    sa.Column("until", sa.BigInteger),
+    sa.Column("paused_by", sa.Text, nullable=False),
+    sa.Column("paused_at", sa.BigInteger, nullable=False),
+)
+
+#: `spec` is the live record without its tokens. `declared` is what its file says, `applied` what of that was taken,
+#: tokens included in both (NULL: no file has it).
 gateway = sa.Table(
     "gateway",
     metadata,
@@ -40,6 +67,7 @@ gateway = sa.Table(
     sa.Column("updated_at", sa.BigInteger, nullable=False),
     sa.Column("updated_by", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
+    sa.Column("declared", sa.Text),
 )
 
 #: Client tokens, by their SHA-256 in hexadecimal. `ciphertext`: the token that gatewayd made, where it had a key.
@@ -189,6 +217,17 @@ client_session = sa.Table(
 )
 sa.Index("ix_client_session_last", client_session.c.last_at, client_session.c.id)
 sa.Index("ix_client_session_gateway", client_session.c.gateway, client_session.c.last_at, client_session.c.id)
+
+#: How many first pieces of answers took how long: `size` as in `store.latencies`.
+latency_hourly = sa.Table(
+    "latency_hourly",
+    metadata,
+    sa.Column("at", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("gateway", sa.Text, primary_key=True),
+    sa.Column("size", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 #: A stored body as the blobs that it is put together from: `parts` holds their SHA-256 one after another.
 body = sa.Table(

@@ -5,10 +5,13 @@ A token that gatewayd made is there a second time, encrypted, so that it can be 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gatewayd.store.database import Session
 from gatewayd.store.tables import token
+
+_COLUMNS = tuple(column.name for column in token.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +41,12 @@ async def list_tokens(session: Session, gateway_id: str | None = None) -> list[T
 
 
 async def add_token(session: Session, row: TokenRow) -> None:
-    await session.execute(
-        token.insert().values(
-            gateway_id=row.gateway_id,
-            name=row.name,
-            sha256=row.sha256,
-            managed_by=row.managed_by,
-            created_at=row.created_at,
-            ciphertext=row.ciphertext,
-        )
-    )
+    await add_tokens(session, [row])
+
+
+async def add_tokens(session: Session, rows: Sequence[TokenRow]) -> None:
+    if rows:
+        await session.insert_many(token, [tuple(getattr(row, name) for name in _COLUMNS) for row in rows])
 
 
 async def remove_token(session: Session, gateway_id: str, name: str) -> None:

@@ -33,16 +33,19 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """run("verb", "argument", VARIABLE="value"): in an empty directory, with nothing set but what is given."""
+    """run("verb", "argument", VARIABLE="value"): in an empty directory, with nothing set but what is given.
+
+    input: what is typed
+    """
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str, **environ: str) -> Result:
+    def run(*arguments: str, input: str | None = None, **environ: str) -> Result:  # noqa: A002 - as of `subprocess`
         with monkeypatch.context() as patch:
             for name in [name for name in os.environ if name != "PATH"]:
                 patch.delenv(name)
             for name, value in environ.items():
                 patch.setenv(name, value)
-            done = CliRunner().invoke(main, arguments, prog_name="gatewayd")
+            done = CliRunner().invoke(main, arguments, input=input, prog_name="gatewayd")
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         return Result(done.exit_code, done.stdout, done.stderr)

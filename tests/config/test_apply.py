@@ -67,7 +67,7 @@ async def test_applying_twice_changes_nothing_the_second_time(store: Store) -> N
     before = await contents(store)
     second = await sync(store, files)
     assert (first.created, first.revision) == (("demo", "other"), 1)
-    assert second == Applied(revision=1)
+    assert (second.revision, second.written, second.created, second.updated, second.notices) == (1, False, (), (), ())
     assert await contents(store) == before
 
 
@@ -115,14 +115,14 @@ async def test_seeding_happens_once_and_leaves_later_files_alone(store: Store) -
     result = await apply(store, desire(demo={"name": "Second"}), mode="seed", generate_tokens=True)
     revision, rows, _ = await contents(store)
     assert (revision, [row.spec["name"] for row in rows], rows[0].managed_by) == (1, ["First"], "ui")
-    assert result == Applied(revision=1)
+    assert (result.written, result.created) == (False, ())
 
 
 async def test_a_failure_in_the_middle_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("gatewayd.config.apply.add_token", fail)
+    monkeypatch.setattr("gatewayd.config.apply.add_tokens", fail)
     with pytest.raises(RuntimeError):
         await sync(store, desire(demo={}))
     assert await contents(store) == (0, [], [])

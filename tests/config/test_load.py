@@ -1,9 +1,10 @@
-"""YAML files -> the desired configuration. Each rejection has a file in `cases/`, and its words in messages.txt."""
+"""YAML files -> the desired configuration. Each rejection is a file in tests/configs, its words beside it as .txt."""
 
 from __future__ import annotations
 
-import os
 import re
+import time
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,8 @@ from gatewayd.config.document import parse_document
 from gatewayd.config.load import Desired, InvalidConfiguration, digest_files, load_files, read_files
 from gatewayd.config.secrets import SecretReader
 from gatewayd.gateways import Gateway
-from gatewayd.protocol.chat.dialects import DIALECTS
 
-CASES = Path(__file__).parent / "cases"
-EXAMPLES = Path(__file__).parents[2] / "configs" / "examples"
+CASES = Path(__file__).parents[1] / "configs"
 
 
 def load(*paths: Path, directory: Path | None = None) -> Desired:
@@ -29,61 +28,43 @@ def problems_of(*paths: Path, directory: Path | None = None) -> list[str]:
     return [str(problem) for problem in error.value.problems]
 
 
-def expected_messages() -> dict[str, list[str]]:
-    expected: dict[str, list[str]] = {}
-    name = ""
-    for line in (CASES / "messages.txt").read_text().splitlines()[1:]:
-        if line.startswith("  "):
-            expected[name].append(line.strip())
-        elif line:
-            name = line
-            expected[name] = []
-    return expected
+#: name of the file -> its lines, as line:column: path: message; one that ends in … may go on
+MESSAGES = {path.name: path.with_suffix(".txt").read_text().splitlines() for path in sorted(CASES.glob("*.bad.yaml"))}
 
 
-MESSAGES = expected_messages()
+def test_there_are_files_for_all_kinds_of_mistakes_and_no_words_without_a_file() -> None:
+    assert len(MESSAGES) >= 50
+    assert {path.with_suffix(".yaml").name for path in CASES.glob("*.txt")} == set(MESSAGES)
 
 
-def test_every_bad_file_has_its_messages() -> None:
-    assert {path.name for path in CASES.glob("*.bad.yml")} == set(MESSAGES)
-
-
-@pytest.mark.parametrize("name", sorted(MESSAGES))
+@pytest.mark.parametrize("name", MESSAGES)
 def test_a_bad_file_is_told_with_every_error_and_its_place(name: str) -> None:
-    told = [text.removeprefix(f"{CASES / name}:").replace(str(CASES), "CASES") for text in problems_of(CASES / name)]
+    told = [text.removeprefix(f"{CASES / name}:").replace(str(CASES), "CONFIGS") for text in problems_of(CASES / name)]
     assert len(told) == len(MESSAGES[name])
     for text, expected in zip(told, MESSAGES[name], strict=True):
         assert text == expected or (expected.endswith("…") and text.startswith(expected[:-1]))
 
 
-@pytest.mark.parametrize("name", sorted(MESSAGES))
+@pytest.mark.parametrize("name", MESSAGES)
 def test_the_place_of_a_bad_key_is_where_it_stands(name: str) -> None:
-    lines = (CASES / name).read_text().splitlines()
+    lines = (CASES / name).read_bytes().decode(errors="replace").splitlines()
     for message in MESSAGES[name]:
         found = re.match(r"(\d+):(\d+): (?:.*\.)?([^.:]+): (?:unknown key|this key is written twice)", message)
-        if found:
+        if found and found[3].isidentifier():
             assert lines[int(found[1]) - 1][int(found[2]) - 1 :].startswith(found[3])
 
 
-@pytest.mark.parametrize("path", sorted(CASES.glob("*.good.yml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.good.yaml")), ids=lambda path: path.name)
 def test_a_good_file_loads(path: Path) -> None:
     load(path)
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*")), ids=lambda path: path.name)
-def test_every_example_is_valid(path: Path) -> None:
-    named = re.search(r"dialect: (\S+)", path.read_text())
-    if named and named[1] not in DIALECTS:
-        pytest.skip(f"there is no dialect {named[1]} yet")
-    assert len(load(path).gateways) == 1
-
-
 def test_the_example_of_the_contract_means_what_it_says() -> None:
-    desired = load(CASES / "contract.good.yml")
+    desired = load(CASES / "contract.good.yaml")
     assert desired.owner == "file:default"
     assert list(desired.gateways) == ["deepseek", "openrouter"]
     record = desired.gateways["deepseek"]
-    assert (record.file, record.line) == (str(CASES / "contract.good.yml"), 5)
+    assert (record.file, record.line) == (str(CASES / "contract.good.yaml"), 5)
     assert record.gateway.models[1].price is not None
     assert record.gateway.models[1].price.cache_read == 0.028
     assert record.gateway.fallback == ("openrouter",)
@@ -92,18 +73,19 @@ def test_the_example_of_the_contract_means_what_it_says() -> None:
 
 
 def test_scalars_are_read_as_yaml_1_2() -> None:
-    record = load(CASES / "scalars.good.yml").gateways["on"].gateway
+    record = load(CASES / "scalars.good.yaml").gateways["on"].gateway
     assert record.name == "0123"
     assert [(row.name, row.upstream_model) for row in record.models] == [
         ("no", "1:30"),
         ("yes", "2024-01-01"),
         ("~", "null"),
+        ("1_000", "off"),
     ]
     assert (record.models[0].max_output_tokens, record.models[1].context_window) == (123, 8192)
 
 
 def test_an_anchor_may_be_used_twice() -> None:
-    gateways = load(CASES / "anchors.good.yml").gateways
+    gateways = load(CASES / "anchors.good.yaml").gateways
     assert gateways["first"].gateway.upstream.timeouts == gateways["second"].gateway.upstream.timeouts
 
 
@@ -186,15 +168,13 @@ def test_a_file_beyond_one_mebibyte_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"version: 1\nname: \xff\n", "2:1: not UTF-8 text; save the file as UTF-8"),
-        (b"version: 1\nname: \x07\n", "2:7: a character that YAML does not allow; remove it"),
-        (b"version: 1\nname: *nowhere\n", "2:7: no anchor is named 'nowhere'"),
-        (b"[" * 100_000, "1:1: nested too deeply"),
-        (b"{a: " * 2_000, "1:1: nested too deeply"),
-        (b"version: 1\n? [a]\n: 1\n", "2:3: a key must be plain text"),
+        (b"[" * 100_000, "1:52: nested more than 50 levels deep"),
+        (b"{a: " * 2_000, "1:202: nested more than 50 levels deep"),
+        (b"version: 1\n'\x1b[2J': 1\n", "2:2: a character that YAML does not allow; remove it"),
+        (b'version: 1\n"\\e[2J\\nx": 1\n', "2:1: \\x1b[2J\\nx: holds a control character; remove it"),
     ],
 )
-def test_hostile_bytes_are_one_problem(content: bytes, says: str) -> None:
+def test_hostile_bytes_are_one_problem_of_one_line(content: bytes, says: str) -> None:
     told = [str(problem) for problem in parse_document("x.yaml", content).problems]
     assert told == [f"x.yaml:{says}"]
 
@@ -219,16 +199,50 @@ def test_a_secret_file_may_lie_where_secrets_lie(tmp_path: Path) -> None:
     assert len(load_files(read_files([configs]), reader).gateways) == 4
 
 
-def test_loading_many_gateways_stays_quick_enough_to_poll(tmp_path: Path) -> None:
+def test_a_reference_into_a_file_that_cannot_be_read_is_not_called_wrong(tmp_path: Path) -> None:
+    write(tmp_path, a=f"{ONE}    fallback: [other]\n", b="version: 1\ngateways:\n  other: {\n")
+    assert [text.split(":")[0] for text in problems_of(tmp_path, directory=tmp_path)] == [f"{tmp_path}/b.yaml"]
+
+
+def test_the_order_of_files_never_matters(tmp_path: Path) -> None:
+    write(tmp_path, a=f"{ONE}    fallback: [other]\n", b=ONE.replace("demo", "other"), c="version: 1\nsource: team\n")
+    files = read_files([tmp_path])
+    reader = SecretReader({}, tmp_path)
+    results = [load_files(order, reader) for order in permutations(files)]
+    assert len(results) == 6
+    assert all(result == results[0] for result in results)
+
+
+def test_what_was_pasted_for_a_name_is_never_repeated(tmp_path: Path) -> None:
+    key = "gsk_abcdefghij0123456789"
+    forms = [key, f"{{env: {key}}}", f"{{file: {key}/x}}", f"{{file: /etc/{key}}}", f"[{key}]", f"{{env: [{key}]}}"]
     records = "".join(
-        f"  g{i}:\n    upstream: {{base_url: https://api.example.com}}\n    fallback: [g0]\n" for i in range(1, 300)
+        f"  g{i}: {{upstream: {{base_url: https://x.example, api_key: {form}}}}}\n" for i, form in enumerate(forms)
+    )
+    write(tmp_path, a=f"version: 1\ngateways:\n{records}")
+    told = problems_of(tmp_path, directory=tmp_path)
+    assert len(told) == 5  # {file: KEY/x} may become a file yet
+    assert key not in "".join(told)
+
+
+def test_a_thousand_gateways_take_less_than_a_second_of_processor_time(tmp_path: Path) -> None:
+    records = "".join(
+        f"""  g{i}:
+    name: Gateway {i}
+    upstream: {{base_url: https://api.example.com, api_key: {{env: G{i}_API_KEY}}, timeouts: {{connect: 5, idle: 300}}}}
+    models:
+      - {{name: "claude-*opus*", upstream_model: big, context_window: 131072, max_output_tokens: 65536}}
+      - {{name: "*", upstream_model: small, vision: false, price: {{input: 0.28, output: 0.42}}}}
+    fallback: [g0]
+"""
+        for i in range(1, 1000)
     )
     write(tmp_path, a="version: 1\ngateways:\n  g0: {upstream: {base_url: https://x.example}}\n" + records)
-    before = os.times().user
-    assert len(load(tmp_path, directory=tmp_path).gateways) == 300
-    assert os.times().user - before < 5
+    before = time.process_time()
+    assert len(load(tmp_path, directory=tmp_path).gateways) == 1000
+    assert time.process_time() - before < 1
 
 
 def test_every_field_of_the_record_can_be_written() -> None:
-    text = (CASES / "contract.good.yml").read_text()
+    text = (CASES / "contract.good.yaml").read_text()
     assert [name for name in Gateway.model_fields if f"{name}:" not in text] == ["server_tools"]

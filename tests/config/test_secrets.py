@@ -57,6 +57,27 @@ def test_a_file_elsewhere_is_never_read(configs: Path, tmp_path: Path) -> None:
         assert resolved.missing is not None
 
 
+@pytest.mark.parametrize("variable", ["ADMIN_PASSWORD_FILE", "DATABASE_URL_FILE", "GATEWAYD_SECRET_KEY_FILE"])
+def test_a_file_that_holds_a_secret_of_gatewayd_is_never_read(variable: str, configs: Path) -> None:
+    (configs / "own").write_text("secret")
+    (configs / "link").hardlink_to(configs / "own")
+    reader = SecretReader({variable: f"{configs}/own"}, configs)
+    for name in ("own", f"{configs}/own", "../configs/own", "link"):
+        assert reader.refusal(name) == f"{name} belongs to gatewayd itself and cannot be sent to a provider"
+        assert reader.resolve(SecretRef(file=name)).value is None
+    assert SecretReader({"OPENAI_API_KEY_FILE": f"{configs}/own"}, configs).resolve(SecretRef(file="own")).value
+
+
+def test_the_key_file_of_sqlite_is_never_read(configs: Path) -> None:
+    """Where the configuration directory is also that of the database."""
+    (configs / "gatewayd.db").write_bytes(b"SQLite format 3\0")
+    (configs / "gatewayd.db.key").write_text("secret")
+    (configs / "openai.key").write_text("sk-6")
+    reader = SecretReader({}, configs)
+    assert reader.resolve(SecretRef(file="gatewayd.db.key")).value is None
+    assert reader.resolve(SecretRef(file="openai.key")).value == "sk-6"
+
+
 @pytest.mark.parametrize("name", ["none", "directory", "binary"])
 def test_a_file_that_cannot_be_read_is_missing(name: str, configs: Path) -> None:
     (configs / "directory").mkdir()

@@ -36,6 +36,7 @@ NAMES = {
     "gatewayd_config_last_apply_timestamp_seconds": ("gauge", set()),
     "gatewayd_config_drifted_records": ("gauge", set()),
     "gatewayd_config_conflicts": ("gauge", set()),
+    "gatewayd_config_flaps": ("gauge", set()),
     "gatewayd_build_info": ("gauge", {"version", "python"}),
 }
 SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600]
@@ -156,16 +157,16 @@ def test_no_token_session_user_address_or_text_is_in_them() -> None:
 
 def test_what_stands_at_the_moment_is_sampled() -> None:
     states = [
-        State(3, 17, 4, 41, False, 1_700_000_000.5, 2, 1),
-        State(1, 0, 9, 42, True, 1_700_000_001.5, 0, 0),
+        State(3, 17, 4, 41, False, 1_700_000_000.5, 2, 1, 4),
+        State(1, 0, 9, 42, True, 1_700_000_001.5, 0, 0, 5),
     ]
     metrics = Metrics(lambda: states.pop(0))
     wanted = (
         "inflight_requests", "log_queue_depth", "log_dropped_total", "config_revision",
         "config_last_apply_successful", "config_last_apply_timestamp_seconds", "config_drifted_records",
-        "config_conflicts",
+        "config_conflicts", "config_flaps",
     )  # fmt: skip
-    for values in ([3, 17, 4, 41, 0, 1_700_000_000.5, 2, 1], [1, 0, 9, 42, 1, 1_700_000_001.5, 0, 0]):
+    for values in ([3, 17, 4, 41, 0, 1_700_000_000.5, 2, 1, 4], [1, 0, 9, 42, 1, 1_700_000_001.5, 0, 0, 5]):
         found = read(text_of(metrics))
         assert [found[f"gatewayd_{name}"] for name in wanted] == values
     assert [value for name, value in found.items() if f"version={__version__}" in name] == [1]

@@ -52,6 +52,15 @@ ROWS = {
         INSERT INTO secret (gateway_id, origin, ciphertext, updated_at)
         VALUES ('demo', 'https://a.example', 'gAAAAAto-be-read-with-its-key', 1700000000000);
         UPDATE token SET ciphertext = 'gAAAAAto-be-read-with-its-key' WHERE name = 'laptop'""",
+    "0007": """
+        INSERT INTO config_source (source, source_hash, applied_at, applied_by, flaps)
+        VALUES ('default', 'abc', 1700000000000, 'host', 0);
+        INSERT INTO override (kind, id, paused, pause_reason, paused_by, paused_at)
+        VALUES ('gateway', 'demo', 1, 'maintenance', 'cli@host', 1700000000000)""",
+    "0008": """
+        INSERT INTO latency_hourly (at, gateway, size, count) VALUES (1699999200000, 'demo', 33, 3);
+        INSERT INTO admin_session (sha256, created_at, seen_at, client_ip, user_agent, credential)
+        VALUES ('abc', 1700000000000, 1700000000000, '127.0.0.1', 'browser', 'def')""",
     "0009": """
         INSERT INTO client_session
         VALUES ('0f0e-1', 1700000000000, 1700000000900, NULL, 'demo', 'laptop', 'm', 30, 3, 1, 0, 3, 10, 20, 0, 5, 0,

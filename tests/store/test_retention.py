@@ -10,12 +10,16 @@ import pytest
 import sqlalchemy as sa
 
 from gatewayd.store import Store
+from gatewayd.store.audit import list_events
 from gatewayd.store.bodies import Bodies, read_bodies
+from gatewayd.store.gateways import GatewayRow, list_gateways, save_gateways
 from gatewayd.store.log_writer import LogWriter
+from gatewayd.store.overrides import OverrideRow, list_overrides, save_override
 from gatewayd.store.partitions import DAY
 from gatewayd.store.request_log import LogFilter, list_rows
 from gatewayd.store.retention import BATCH, Retention
 from gatewayd.store.tables import blob, body
+from gatewayd.store.tokens import TokenRow, add_token, list_tokens
 from gatewayd.store.usage import HOUR, list_usage
 from tests.store.rows import NOON, log_row
 
@@ -124,3 +128,25 @@ async def test_sqlite_stays_below_its_size_and_gives_space_back(tmp_path: Path) 
             assert await read_bodies(session, "req_0") == {}
         await Retention(store, 0, 0, max_bytes=1).run(NOON + 29 * HOUR + HOUR // 2)
         assert await count(store) == {"log": 1, "bodies": 1, "blobs": 6}  # the last hour stays
+
+
+async def test_deleted_gateways_go_for_good_after_thirty_days_with_all_that_hangs_on_them(store: Store) -> None:
+    deleted, spec = NOON - 31 * DAY, {"upstream": {"base_url": "https://api.example.com/v1"}}
+    rows = [
+        GatewayRow("old", spec, "ui", deleted, "admin", state="deleted"),
+        GatewayRow("young", spec, "ui", NOON - 29 * DAY, "admin", state="deleted"),
+        GatewayRow("active", spec, "ui", deleted, "admin"),
+        # its file would make it anew
+        GatewayRow("declared", spec, "file:default", deleted, "admin", state="deleted", declared=spec),
+    ]
+    async with store.write_lock() as session:
+        await save_gateways(session, rows)
+        for id_ in ("old", "young"):
+            await add_token(session, TokenRow(id_, "laptop", "1" * 64, "ui", 1))
+            await save_override(session, OverrideRow("gateway", id_, True, "reason", None, "admin", 1))
+    await Retention(store, 0, 0).run(NOON)
+    async with store.read() as session:
+        assert [row.id for row in await list_gateways(session)] == ["active", "declared", "young"]
+        assert [row.gateway_id for row in await list_tokens(session)] == ["young"]
+        assert [row.id for row in await list_overrides(session)] == ["young"]
+        assert [(event.action, event.subject) for event in await list_events(session)] == [("purge", "gateway:old")]

@@ -1,5 +1,5 @@
-// What pages gain where scripts run. Every page works without; nothing here makes markup out of data, but for the rows
-// that the server itself has rendered for the live tail.
+// What pages gain where scripts run; every page works without. No markup is made of data: the rows of the live tail are
+// the server's own.
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const narrow = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 2 });
@@ -55,12 +55,18 @@ function stack(columns) {
   return sums;
 }
 
+const monthDay = { month: "short", day: "numeric" };
+function onAxis(moment, daysApart) {
+  if (daysApart) return moment.toLocaleDateString(undefined, { ...monthDay, timeZone: "UTC" });
+  if (!moment.getHours() && !moment.getMinutes()) return moment.toLocaleDateString(undefined, monthDay);
+  return moment.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+}
+
 function draw(figure) {
   const { times, columns, names, colours } = readTable(figure);
   const box = figure.querySelector(".plot");
   if (times.length < 2) return;
   const bars = figure.dataset.chart === "bars";
-  const style = getComputedStyle(document.documentElement);
   const probe = document.createElement("i");
   figure.append(probe); // light-dark() is resolved on an element, not in the token
   const colour = (token) => { probe.style.color = `var(${token})`; return getComputedStyle(probe).color; };
@@ -71,14 +77,14 @@ function draw(figure) {
   const daysApart = times[1] - times[0] >= 86400;
   const heights = bars ? stack(columns) : columns;
   const order = names.map((_, index) => (bars ? names.length - 1 - index : index)); // the tallest stack is drawn first
-  const axis = { stroke: muted, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 }, font: `11px ${style.getPropertyValue("--pico-font-family")}` };
+  const axis = { stroke: muted, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 }, font: `11px ${getComputedStyle(figure).fontFamily}` };
   const options = {
-    width: box.clientWidth, height: 215, padding: [10, 8, 0, 0],
+    width: box.clientWidth, height: 200, padding: [10, 8, 0, 0],
     cursor: { y: false, drag: { setScale: false, x: false } },
     tzDate: daysApart ? (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : undefined,
     scales: { x: { range: bars ? (_, low, high) => [low - (times[1] - times[0]) / 2, high + (times[1] - times[0]) / 2] : undefined },
       y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
-    axes: [{ ...axis, space: 60 }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) || figure.dataset.show !== "number" ? (figure.dataset.show === "number" ? narrow.format(tick) : show(tick)) : "")) }],
+    axes: [{ ...axis, space: 64, size: 30, values: (_, ticks) => ticks.map((tick) => onAxis(new Date(tick * 1000), daysApart)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (show !== SHOW.number ? show(tick) : Number.isInteger(tick) ? narrow.format(tick) : "")) }],
     series: [{ label: figure.querySelector("th").textContent, value: (_, at) => (at == null ? "–" : (daysApart ? daily : hourly).format(new Date(at * 1000))) },
       ...order.map((index) => ({
         label: names[index], stroke: series[index], fill: bars ? series[index] : undefined, width: bars ? 0 : 2,
@@ -96,7 +102,7 @@ function drawCharts() {
   const figures = all("figure[data-chart]");
   figures.forEach(draw);
   const resized = new ResizeObserver((entries) => {
-    for (const { target } of entries) target.parentElement.plot?.setSize({ width: target.clientWidth, height: 215 });
+    for (const { target } of entries) target.parentElement.plot?.setSize({ width: target.clientWidth, height: 200 });
   });
   figures.forEach((figure) => resized.observe(figure.querySelector(".plot")));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => figures.forEach(draw));
@@ -125,40 +131,6 @@ function filters() {
   addEventListener("pageshow", () => all("form[data-auto] :disabled").forEach((input) => { input.disabled = false; }));
 }
 
-// JSON in <pre data-json> becomes a tree that folds; its text stays text.
-function node(value, key, depth) {
-  const name = key === undefined ? "" : `${key}: `;
-  if (value === null || typeof value !== "object") {
-    const leaf = document.createElement("div");
-    leaf.className = "mono";
-    leaf.textContent = name + (typeof value === "string" ? value : JSON.stringify(value));
-    return leaf;
-  }
-  const entries = Object.entries(value);
-  const details = document.createElement("details");
-  const summary = document.createElement("summary");
-  summary.textContent = `${name}${Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`}`;
-  details.append(summary);
-  details.open = depth < 2;
-  const fill = () => { if (details.children.length === 1) details.append(...entries.map(([k, v]) => node(v, k, depth + 1))); };
-  if (details.open) fill();
-  details.addEventListener("toggle", fill);
-  return details;
-}
-
-function foldJson() {
-  for (const pre of all("pre[data-json]")) {
-    try {
-      const tree = node(JSON.parse(pre.textContent), undefined, 0);
-      const box = document.createElement("div");
-      box.className = "json";
-      box.append(tree);
-      pre.after(box);
-      pre.hidden = true;
-    } catch { /* it is no JSON: the text stays */ }
-  }
-}
-
 // Keys: / goes to the filter, j and k from row to row, Enter opens.
 function keys() {
   let row = -1;
@@ -178,7 +150,7 @@ function keys() {
   });
 }
 
-// A part of the page that is asked for again until it says that it need not be: `data-poll`, seconds.
+// A part of the page that is asked for again while it has `data-poll`, seconds.
 function poll(id) {
   const part = document.getElementById(id);
   const seconds = Number(part?.dataset.poll);
@@ -240,7 +212,6 @@ document.addEventListener("submit", (event) => {
 ready(document);
 drawCharts();
 filters();
-foldJson();
 keys();
 liveTail();
 all("[data-poll]").forEach((part) => poll(part.id));

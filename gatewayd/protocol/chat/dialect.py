@@ -25,7 +25,7 @@ class Dialect:
     Top level of the request
       max_tokens_field      the name of the output limit
       max_output_tokens     the largest output limit that is taken; 0: not known
-      temperature, top_p    may be sent; top_k too, though nearly nobody takes it
+      temperature, top_p, top_k  may be sent; top_k is what nearly nobody takes
       max_stop              how many stop sequences `stop` takes; 0: the field is refused
       stream_options        `stream_options.include_usage` may be sent
       response_format       what structured output the provider takes; `none`: an instruction in the system message
@@ -49,7 +49,7 @@ class Dialect:
       tool_choice           `tool_choice` may be sent at all
       tool_choice_required  the word for "call some tool"; "": there is none
       tool_choice_named     a single tool may be demanded
-      tool_choice_thinking  both may be combined with thinking
+      tool_choice_thinking  a choice of tools may be combined with thinking
       parallel_tool_calls   the field may be sent
       schema_drop           JSON Schema keywords removed from tool parameters, at any depth
       schema_flat_root      no anyOf, oneOf, allOf, enum, not at the root of the parameters

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
-down_revision = "0006"
+down_revision = "0008"
 
 _SUMS = (
     "requests agent_requests errors unpriced input_tokens cache_read cache_write output_tokens cost_nano duration_ms"

@@ -1,0 +1,79 @@
+"""The two parsers give the same nodes with the same marks, or only PyYAML's own is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd.config import nodes
+from gatewayd.config.document import parse_document
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+EXAMPLES = Path(__file__).parents[2] / "configs" / "examples"
+FILES = sorted([*CONFIGS.glob("*.yaml"), *EXAMPLES.glob("*.yaml")])
+PIECES = [
+    *" \n:{}[],-#'\"\\*<~=ab0é😀.",
+    ": ",
+    "- ",
+    "\n  ",
+    "\n    ",
+    " #",
+    "''",
+    "[]",
+    "---\n",
+    "...\n",
+    "<<: ",
+    "\r\n",
+]
+
+
+def told(node: Any, seen: tuple[int, ...] = ()) -> Any:
+    """All that is made of nodes: kind, meaning, style and where they begin."""
+    if node is None or id(node) in seen:
+        return node is None
+    inside = node.value
+    if not isinstance(inside, str):
+        flat = [item for pair in inside for item in (pair if isinstance(pair, tuple) else [pair])]
+        inside = [told(item, (*seen, id(node))) for item in flat]
+    return node.tag, (node.start_mark.line, node.start_mark.column), inside
+
+
+def outcome(compose: Any, text: str) -> Any:
+    try:
+        node, refused = compose(text)
+    except yaml.YAMLError:
+        return None
+    return told(node), [((mark.line, mark.column), message) for mark, message in refused]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_any_text_is_the_same_by_both(text: str) -> None:
+    assert outcome(nodes.compose_nodes, text) == outcome(nodes.compose_exactly, text)
+
+
+@given(st.sampled_from(FILES), st.data())
+def test_a_file_with_a_slip_of_the_keyboard_is_the_same_by_both(path: Path, data: st.DataObject) -> None:
+    text = path.read_bytes().decode(errors="ignore")[:1500]
+    position = data.draw(st.integers(0, len(text)))
+    removed = data.draw(st.integers(0, 2))
+    text = text[:position] + data.draw(st.sampled_from(PIECES)) + text[position + removed :]
+    assert outcome(nodes.compose_nodes, text) == outcome(nodes.compose_exactly, text)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_file_has_the_same_values_and_errors_by_both(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = path.read_bytes()
+    first = parse_document("x", content)
+    monkeypatch.setattr(nodes, "_FastLoader", None)
+    second = parse_document("x", content)
+    assert (first.value, first.problems) == (second.value, second.problems)
+    assert {path: first.place_of_key(path) for path in first.keys} == {p: second.place_of_key(p) for p in second.keys}
+
+
+def test_libyaml_is_used_where_it_is_there() -> None:
+    assert (nodes._FastLoader is not None) == yaml.__with_libyaml__
