@@ -20,6 +20,7 @@ VERBS = {
     "connect": "gatewayd.cli.connect:connect",
     "db": "gatewayd.cli.db:db",
     "demo": "gatewayd.cli.demo:demo",
+    "doctor": "gatewayd.cli.doctor:doctor",
     "export": "gatewayd.cli.export:export",
     "healthcheck": "gatewayd.cli.healthcheck:healthcheck",
     "logs": "gatewayd.cli.logs:logs",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
 
+from gatewayd.cli.progress import shown_meanwhile
 from gatewayd.cli.runtime import read_settings, read_vault, run_with_store, say, write_json
 from gatewayd.store import Store
 from gatewayd.store.backup import back_up
-from gatewayd.store.migrations import SchemaStatus, plan_backup, read_status
+from gatewayd.store.migrations import SchemaStatus, Upgraded, plan_backup, read_status
 from gatewayd.store.migrations import upgrade as upgrade_schema
 from gatewayd.store.secrets import forget_secrets
 from gatewayd.store.urls import parse_database_url
@@ -31,10 +33,30 @@ def upgrade() -> None:
     file beside it.
     """
     settings = read_settings()
-    upgraded = run_with_store(settings, upgrade_schema, schema=False)
+    upgraded = run_with_store(settings, _upgrade, schema=False)
     say(f"schema {'upgraded to' if upgraded else 'is at'} {SchemaStatus(None).newest}")
     if upgraded and upgraded.backup:
         say(f"the database from before is in {upgraded.backup}")
+
+
+async def _upgrade(store: Store) -> Upgraded | None:
+    status = await read_status(store)
+    copy = plan_backup(store, status)
+    began = time.monotonic()
+
+    def text() -> str:
+        step = f"{_megabytes(copy)} copied to {copy.name}, " if copy else ""
+        return f"schema {status.current or 'none'} to {status.newest}: {step}{time.monotonic() - began:.0f} s"
+
+    if status.is_current:
+        return None
+    async with shown_meanwhile(text):
+        return await upgrade_schema(store)
+
+
+def _megabytes(path: Path) -> str:
+    size = path.stat().st_size if path.exists() else 0
+    return f"{size / 1_000_000:.1f} MB"
 
 
 @db.command(name="forget-secrets", short_help="Remove stored secrets whose key is lost.")
@@ -89,5 +111,10 @@ def backup(path: Path) -> None:
     Writes a consistent copy of the database while it is in use: of SQLite a database file, of PostgreSQL what
     pg_restore reads. The key file of SQLite (DATABASE.key) is not part of it; keep a copy of that too.
     """
-    run_with_store(read_settings(), lambda store: back_up(store, path), schema=False)
+
+    async def copy(store: Store) -> None:
+        async with shown_meanwhile(lambda: f"{_megabytes(path)} written"):
+            await back_up(store, path)
+
+    run_with_store(read_settings(), copy, schema=False)
     say(f"wrote {path} ({path.stat().st_size} bytes)")

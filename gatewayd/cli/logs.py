@@ -10,6 +10,7 @@ from typing import Literal
 
 import click
 
+from gatewayd.cli.progress import Progress
 from gatewayd.cli.runtime import read_settings, run_with_store, say
 from gatewayd.store import Store
 from gatewayd.store.export import export_rows
@@ -51,7 +52,7 @@ def export(since: int, until: int | None, gateway: str | None, format_: Literal[
 
     Writes the rows of requests that ended since then, newest first. Bodies are not part of it.
     """
-    progress = _Progress("rows")
+    progress = Progress("rows")
     wanted = LogFilter(gateway=gateway, since=since, until=until)
 
     async def write(store: Store) -> None:
@@ -74,7 +75,7 @@ def prune(days: int | None, body_days: int | None) -> None:
     Usage by the hour is kept.
     """
     settings = read_settings()
-    progress = _Progress("rows and bodies removed")
+    progress = Progress("rows and bodies removed")
 
     def report(removed: Removed) -> None:
         progress.show(removed.rows + removed.bodies)
@@ -88,23 +89,3 @@ def prune(days: int | None, body_days: int | None) -> None:
     progress.end()
     whole_days = f", {removed.partitions} whole days" if removed.partitions else ""
     say(f"removed {removed.rows} rows{whole_days} and {removed.bodies} bodies")
-
-
-class _Progress:
-    """A counter on stderr, where that is a terminal."""
-
-    def __init__(self, what: str) -> None:
-        self._what, self._count = what, 0
-        self._shown = sys.stderr.isatty()
-
-    def add(self, count: int) -> None:
-        self.show(self._count + count)
-
-    def show(self, count: int) -> None:
-        self._count = count
-        if self._shown:
-            click.echo(f"\r{count} {self._what}", nl=False, err=True)
-
-    def end(self) -> None:
-        if self._shown:
-            click.echo(err=True)

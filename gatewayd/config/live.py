@@ -150,6 +150,7 @@ class Live:
         """Applies the files again, as on SIGHUP. Files with errors change nothing and are logged."""
         try:
             await self._apply_and_log(await self.source.look())
+            await self._refresh_if_secrets_changed()
         except StoreUnavailable as error:
             self._note_database_problem(error)
 
@@ -233,6 +234,11 @@ class Live:
         if revision != self.current.revision:
             await self.refresh()
 
+    async def _refresh_if_secrets_changed(self) -> None:
+        if await asyncio.to_thread(digest_secrets, self.current, self._secrets) != self._secrets_digest:
+            logger.info("a secret file changed")
+            await self.refresh()
+
     async def _watch_files(self) -> None:
         while True:
             await asyncio.sleep(self._poll_seconds)
@@ -247,9 +253,7 @@ class Live:
             await self._apply_and_log(found)
         elif self.source.may_put_back(self.current.revision):
             await self._apply_and_log(found, only_written=True)
-        elif await asyncio.to_thread(digest_secrets, self.current, self._secrets) != self._secrets_digest:
-            logger.info("a secret file changed")
-            await self.refresh()
+        await self._refresh_if_secrets_changed()
 
     async def _apply_and_log(self, found: Found, *, only_written: bool = False) -> None:
         if found.trouble:
@@ -260,7 +264,7 @@ class Live:
             for problem in error.problems:
                 logger.error("configuration not applied: %s", problem)
             return
-        await self.refresh()
+        await self._refresh_if_changed()
         if applied is not None and (applied.written or not only_written):
             log_applied(applied)
 

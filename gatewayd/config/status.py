@@ -28,7 +28,7 @@ def list_differences(row: GatewayRow, tokens: Iterable[TokenRow]) -> list[FieldC
     if row.managed_by == UI:
         return []
     last = read_fields(row.applied or {})
-    file = last if row.declared is None else read_fields(row.declared)
+    file = last if row.declared is None or row.declared is row.applied else read_fields(row.declared)
     changes = merge_fields(last, file, live_fields(row, tokens), "keep")
     return [change for change in changes if change.outcome in ("drift", "conflict")]
 

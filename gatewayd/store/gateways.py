@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from gatewayd.store.tables import gateway, override
 
 Spec = dict[str, Any]
 
+_FEW = 100  # more are decoded in a thread: whoever streams meanwhile must not wait
 _COLUMNS = tuple(column.name for column in gateway.columns)
 
 
@@ -49,7 +51,10 @@ class GatewayRow:
 
 async def list_gateways(session: Session) -> list[GatewayRow]:
     """All rows, deleted ones too, by id."""
-    return [_row(row) for row in await session.fetch_all(gateway.select().order_by(gateway.c.id))]
+    rows = await session.fetch_all(gateway.select().order_by(gateway.c.id))
+    if len(rows) <= _FEW:
+        return [_row(row) for row in rows]
+    return await asyncio.to_thread(lambda: [_row(row) for row in rows])
 
 
 async def read_gateway(session: Session, gateway_id: str) -> GatewayRow | None:
@@ -95,8 +100,10 @@ async def purge_gateways(session: Session, deleted_before: int) -> list[str]:
 def _row(row: Row) -> GatewayRow:
     values = dict(row)
     values["spec"] = _decode(values["spec"])
-    for name in ("applied", "declared"):
-        values[name] = None if values[name] is None else _decode(values[name])
+    applied, declared = values["applied"], values["declared"]
+    values["applied"] = None if applied is None else _decode(applied)
+    same = declared == applied  # as nearly always
+    values["declared"] = values["applied"] if same else None if declared is None else _decode(declared)
     return GatewayRow(**values)
 
 

@@ -1,7 +1,7 @@
 """Retention: what is old goes, and the space is given back; neither requests nor the log writer notice.
 
-Deletes take BATCH rows in a transaction of their own and pause longer than they took; a run ends after its time and
-the next goes on. Log rows of PostgreSQL go by the day, with their partition. SQLite also keeps below a size.
+Deletes take BATCH rows in a transaction of their own and pause several times as long as they took; a run ends after its
+time and the next goes on. Log rows of PostgreSQL go by the day, with their partition. SQLite also keeps below a size.
 Usage by the hour is kept. Gateways that were deleted go for good after RESTORABLE_DAYS.
 """
 
@@ -24,12 +24,14 @@ from gatewayd.store.partitions import DAY, drop_partitions
 from gatewayd.store.tables import blob, body, client_session, request_log
 from gatewayd.store.usage import HOUR
 
-BATCH = 1000
+BATCH = 100  # milliseconds of a core: what a request that comes meanwhile may have to wait for
+_PAUSE = 4  # times as long as the batch took
 MAX_SQLITE_BYTES = 2 * 1024**3
 RESTORABLE_DAYS = 30  # for so long a deleted gateway can be restored
 _RUN_SECONDS = 60.0
 _EVERY_SECONDS = 600.0
-_VACUUM_PAGES = 500
+_SOON_SECONDS = 10.0  # after a run that did not get to its end
+_VACUUM_PAGES = 100
 _FINEST = HOUR  # when there is too much: the oldest hour first
 
 log = logging.getLogger(__name__)
@@ -67,13 +69,16 @@ class Retention:
 
     async def follow(self) -> None:
         """Runs from time to time until cancelled."""
+        wait = _EVERY_SECONDS
         while True:
-            await asyncio.sleep(_EVERY_SECONDS)
+            await asyncio.sleep(wait)
+            wait = _EVERY_SECONDS
             try:
                 removed = await self.run()
             except StoreUnavailable as error:
                 log.warning("old log rows are not removed yet: %s", error)
             else:
+                wait = _EVERY_SECONDS if removed.finished else _SOON_SECONDS
                 if removed.rows or removed.bodies or removed.partitions:
                     log.info("old log rows removed", extra={"rows": removed.rows, "bodies": removed.bodies})
 
@@ -136,7 +141,7 @@ class Retention:
             yield gone
             if gone < BATCH:
                 return
-            await asyncio.sleep(2 * took)  # others write meanwhile
+            await asyncio.sleep(_PAUSE * took)  # others write meanwhile
 
     async def _keep_below_size(self, now: int, removed: Removed) -> None:
         """Bodies first, then rows, the oldest hours first; the last hour stays."""
@@ -167,4 +172,4 @@ class Retention:
                 left = await session.fetch_one("PRAGMA freelist_count")
             if left == free:  # a file from before it was made for this
                 return
-            await asyncio.sleep(2 * (time.monotonic() - began))
+            await asyncio.sleep(_PAUSE * (time.monotonic() - began))

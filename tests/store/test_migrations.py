@@ -21,6 +21,7 @@ from gatewayd.errors import ConfigurationError, StoreUnavailable
 from gatewayd.store import Store
 from gatewayd.store.migrations import VERSIONS, check_schema, read_status, run, upgrade
 from gatewayd.store.state import read_revision
+from tests.databases import Cluster
 from tests.store.make_fixtures import fixture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,10 +67,11 @@ async def test_an_upgrade_in_a_process_of_its_own(database_url: str, monkeypatch
 
 
 async def test_trouble_of_that_process_is_told(tmp_path: Path) -> None:
-    async with Store(f"sqlite:///{tmp_path}/x.db") as store:
+    """Somebody made a table by hand that the next revision makes."""
+    async with Store(await _old_database(tmp_path / "x.db")) as store:
         async with store.session() as session:
-            await session.execute("CREATE TABLE gateway (id INTEGER)")
-        with pytest.raises(StoreUnavailable, match=f"SQLite {tmp_path}/x.db failed: table gateway already exists"):
+            await session.execute("CREATE TABLE secret (id INTEGER)")
+        with pytest.raises(StoreUnavailable, match=f"SQLite {tmp_path}/x.db failed: table secret already exists"):
             await upgrade(store, apart=True)
 
 
@@ -148,7 +150,7 @@ def broken_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         return config
 
     monkeypatch.setattr(run, "build_config", build_with_step)
-    monkeypatch.setattr("gatewayd.store.migrations.SchemaStatus.__init__.__defaults__", ("9998",))
+    monkeypatch.setattr("gatewayd.store.migrations.SchemaStatus.__init__.__defaults__", ("9998", None))
 
 
 async def test_an_interrupted_migration_leaves_the_old_schema(store: Store, broken_step: None) -> None:
@@ -203,14 +205,43 @@ async def _upgrade(url: str) -> None:
         await upgrade(store)
 
 
-def test_an_older_program_can_read_nothing_from_a_foreign_sqlite_file(tmp_path: Path) -> None:
-    """A database of another program has no alembic_version: it is migrated beside its tables, never emptied."""
-    path = tmp_path / "x.db"
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE theirs (id INTEGER)")
-    asyncio.run(_upgrade(f"sqlite:///{path}"))
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT count(*) FROM theirs").fetchone() == (0,)
+async def test_a_database_of_another_program_is_refused_and_left_alone(database_url: str) -> None:
+    async with Store(database_url) as store:
+        async with store.write() as session:
+            await session.execute("CREATE TABLE gateway (theirs INTEGER)")
+        with pytest.raises(ConfigurationError, match="holds a table 'gateway': that is another program's; point"):
+            await upgrade(store)
+        async with store.session() as session:
+            assert await session.fetch_all("SELECT theirs FROM gateway") == []
+        assert (await read_status(store)).current is None
+
+
+async def test_a_database_that_another_program_migrates_is_refused(database_url: str) -> None:
+    async with Store(database_url) as store:
+        async with store.write() as session:
+            await session.execute("CREATE TABLE alembic_version (version_num TEXT)")
+            await session.execute("INSERT INTO alembic_version VALUES ('ae1027a6acf')")
+        with pytest.raises(ConfigurationError, match="has schema 'ae1027a6acf': that is another program's; point"):
+            await upgrade(store)
+
+
+async def test_an_sqlite_file_with_any_other_table_is_another_programs(tmp_path: Path) -> None:
+    async with Store(f"sqlite:///{tmp_path}/x.db") as store:
+        async with store.write() as session:
+            await session.execute("CREATE TABLE theirs (id INTEGER)")
+        with pytest.raises(ConfigurationError, match="holds a table 'theirs'"):
+            await upgrade(store)
+
+
+def test_postgresql_tables_of_others_under_other_names_are_no_matter(postgresql: Cluster) -> None:
+    url = postgresql.create_database()
+
+    async def share() -> None:
+        async with Store(url) as store, store.write() as session:
+            await session.execute("CREATE TABLE theirs (id INTEGER)")
+
+    asyncio.run(share())
+    asyncio.run(_upgrade(url))
 
 
 async def _old_database(path: Path) -> str:

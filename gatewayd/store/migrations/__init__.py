@@ -9,6 +9,7 @@ A new step: copy the newest file of `versions/`, raise the number, change `table
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass
@@ -17,17 +18,22 @@ from pathlib import Path
 
 from gatewayd.errors import ConfigurationError, StoreUnavailable
 from gatewayd.store.backup import back_up
-from gatewayd.store.database import Store
+from gatewayd.store.database import Session, Store
+from gatewayd.store.tables import metadata
 
 VERSIONS = tuple(sorted(path.name[:4] for path in Path(__file__).parent.glob("versions/[0-9]*.py")))
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaStatus:
-    """current: the database's revision, None before the first migration; newest: this program's."""
+    """current: the database's revision, None before the first migration; newest: this program's.
+
+    foreign  a table of another program, where gatewayd has never been and would not be alone
+    """
 
     current: str | None
     newest: str = VERSIONS[-1]
+    foreign: str | None = None
 
     @property
     def is_newer(self) -> bool:
@@ -53,15 +59,26 @@ async def read_status(store: Store) -> SchemaStatus:
         else:
             exists = "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL"
         if await session.fetch_one(exists) is None:
-            return SchemaStatus(None)
+            return SchemaStatus(None, foreign=await _find_foreign_table(session))
         row = await session.fetch_one("SELECT version_num FROM alembic_version")
     return SchemaStatus(str(row["version_num"]) if row else None)
+
+
+async def _find_foreign_table(session: Session) -> str | None:
+    """An SQLite file is one program's alone; PostgreSQL's tables may stand beside others that are named otherwise."""
+    if session.engine == "sqlite":
+        query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+        names = [str(row["name"]) for row in await session.fetch_all(query)]
+    else:
+        query = "SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename"
+        names = [str(row["name"]) for row in await session.fetch_all(query) if row["name"] in metadata.tables]
+    return next(iter(names), None)
 
 
 async def check_schema(store: Store) -> None:
     """For readers that do not migrate. ConfigurationError unless the schema is this program's."""
     status = await read_status(store)
-    refuse_newer(store, status)
+    refuse_unknown(store, status)
     if not status.is_current:
         raise ConfigurationError(f"{store.address.shown} has an old schema, or none; run: gatewayd db upgrade")
 
@@ -75,7 +92,7 @@ async def upgrade(store: Store, *, apart: bool = False) -> Upgraded | None:
     apart: in a process of its own, which takes Alembic's memory with it when it ends; for those who go on serving.
     """
     status = await read_status(store)
-    refuse_newer(store, status)
+    refuse_unknown(store, status)
     if status.is_current:
         return None
     backup = plan_backup(store, status)
@@ -120,7 +137,13 @@ async def _migrate_apart(store: Store) -> bool:
     return process.returncode == 0
 
 
-def refuse_newer(store: Store, status: SchemaStatus) -> None:
+def refuse_unknown(store: Store, status: SchemaStatus) -> None:
+    """ConfigurationError where the database is another program's, or a later gatewayd's."""
+    other = "that is another program's; point DATABASE_URL at a database of gatewayd's own"
+    if status.foreign is not None:
+        raise ConfigurationError(f"{store.address.shown} holds a table {status.foreign[:64]!r}: {other}")
+    if status.current is not None and not re.fullmatch(r"\d{4}", status.current):
+        raise ConfigurationError(f"{store.address.shown} has schema {status.current[:64]!r}: {other}")
     if status.is_newer:
         raise ConfigurationError(
             f"{store.address.shown} has schema {status.current}, newer than this gatewayd knows ({status.newest}); "
