@@ -285,8 +285,14 @@ async def _check_key(session: Session, gateway_id: str, gateway: Gateway, provid
     stored = ref is not None and bool(ref.stored)
     if provider_key and not stored:
         raise InvalidField("upstream.api_key", "a provider key was entered, and the record refers to another one")
-    if stored and not provider_key and gateway_id not in {row.gateway_id for row in await list_secrets(session)}:
-        raise InvalidField("upstream.api_key", "no provider key is stored yet; enter it")
+    if stored and not provider_key:
+        known = next((row for row in await list_secrets(session) if row.gateway_id == gateway_id), None)
+        if known is None:
+            raise InvalidField("upstream.api_key", "no provider key is stored yet; enter it")
+        if known.origin != gateway.upstream.origin:
+            raise InvalidField(
+                "upstream.api_key", f"the stored one is for {known.origin} alone; enter the key for this base_url"
+            )
 
 
 def _changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:

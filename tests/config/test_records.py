@@ -164,6 +164,19 @@ async def test_a_provider_key_is_stored_with_the_record_and_is_nowhere_to_be_rea
         assert await list_secrets(session) == []
 
 
+async def test_a_base_url_that_moves_elsewhere_asks_for_the_stored_key_again(store: Store) -> None:
+    vault = build_vault(load_secret_keys("a-key-of-sixteen-characters", store.address))
+    refers = gateway(upstream={"base_url": "https://api.example.com", "api_key": {"stored": True}})
+    await save_record(store, "demo", refers, generation=None, by=ME, provider_key="sk-secret", vault=vault)
+    moved = gateway(upstream={"base_url": "https://evil.example", "api_key": {"stored": True}})
+    with pytest.raises(InvalidField, match=r"the stored one is for https://api\.example\.com alone"):
+        await save_record(store, "demo", moved, generation=1, by=ME, vault=vault)
+    saved = await save_record(store, "demo", moved, generation=1, by=ME, provider_key="sk-theirs", vault=vault)
+    assert saved.row.generation == 2
+    longer = gateway(upstream={"base_url": "https://evil.example/v2", "api_key": {"stored": True}})
+    await save_record(store, "demo", longer, generation=2, by=ME, vault=vault)
+
+
 async def test_headers_are_not_told_in_the_audit_trail(store: Store) -> None:
     headers = {"base_url": "https://api.example.com", "headers": {"X-Key": "very-secret"}}
     await save_record(store, "demo", gateway(upstream=headers), generation=None, by=ME)
