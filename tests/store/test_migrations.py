@@ -68,7 +68,7 @@ async def test_an_upgrade_in_a_process_of_its_own(database_url: str, monkeypatch
 
 async def test_trouble_of_that_process_is_told(tmp_path: Path) -> None:
     """Somebody made a table by hand that the next revision makes."""
-    async with Store(await _old_database(tmp_path / "x.db")) as store:
+    async with Store(await _old_database(tmp_path / "x.db", "0005")) as store:
         async with store.session() as session:
             await session.execute("CREATE TABLE secret (id INTEGER)")
         with pytest.raises(StoreUnavailable, match=f"SQLite {tmp_path}/x.db failed: table secret already exists"):
@@ -244,8 +244,8 @@ def test_postgresql_tables_of_others_under_other_names_are_no_matter(postgresql:
     asyncio.run(_upgrade(url))
 
 
-async def _old_database(path: Path) -> str:
-    text = fixture(VERSIONS[-2], "sqlite").read_text(encoding="utf-8")
+async def _old_database(path: Path, revision: str = VERSIONS[-2]) -> str:
+    text = fixture(revision, "sqlite").read_text(encoding="utf-8")
     with sqlite3.connect(path) as connection:
         connection.executescript(text)
     return f"sqlite:///{path}"
