@@ -189,6 +189,21 @@ async def test_the_views_are_reached_with_scripts_and_without(recorded: Ui, open
 
 
 @session
+async def test_from_a_request_without_bodies_the_next_ones_are_recorded(ui: Ui, open_page: OpenPage) -> None:
+    opened = await open_page(f"/logs/{request_id(ui, 'kimi-k2')}?view=compare")
+    await opened.get_by_role("button", name="Record the next 10 requests").click()
+    await expect(opened.locator("main")).to_contain_text("The next requests will be recorded")
+
+    def has_bodies(_: object) -> bool:
+        told = ui.message().headers["request-id"]
+        found = ui.eventually(f"/logs/{told}?view=compare", lambda response: response.status_code == 200)
+        return "model: sim-fast" in found.text
+
+    ui.eventually("/logs", has_bodies)
+    assert ui.post("/gateways/demo/record", count="0").status_code == 303
+
+
+@session
 async def test_the_command_is_copied(recorded: Ui, open_page: OpenPage) -> None:
     opened = await open_page(f"/logs/{request_id(recorded, 'sim-thinking')}", of=recorded)
     await opened.get_by_role("button", name="Copy").click()
