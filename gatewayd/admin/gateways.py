@@ -291,12 +291,13 @@ def _told(visit: Visit, line: Line) -> dict[str, Any]:
 
 def _difference(difference: Any) -> dict[str, Any]:
     change = difference.change
-    values = {name: _value(change.field, getattr(change, name)) for name in ("last", "file", "live")}
+    values = {name: value_of(change.field, getattr(change, name)) for name in ("last", "file", "live")}
     told = {"name": change.name, "outcome": change.outcome, "by": difference.changed_by, "at": difference.changed_at}
     return values | told
 
 
-def _value(field: tuple[str, ...], value: Any) -> str:
+def value_of(field: tuple[str, ...], value: Any) -> str:
+    """As it may be shown."""
     return "not set" if value is ABSENT else shown_value(mask(field, value))
 
 
@@ -307,7 +308,7 @@ def shown_value(value: Any) -> str:
 
 def shown_fields(spec: dict[str, Any]) -> dict[str, str]:
     """By their names, secrets hidden."""
-    return {".".join(name): _value(name, value) for name, value in read_fields(spec).items()}
+    return {".".join(name): value_of(name, value) for name, value in read_fields(spec).items()}
 
 
 def _busiest(lines: Sequence[tuple[str, Total]]) -> list[tuple[str, Total]]:

@@ -17,6 +17,7 @@ from sanic.exceptions import MethodNotAllowed, SanicException
 from sanic.exceptions import NotFound as RouteNotFound
 
 from gatewayd.admin import (
+    configuration,
     dashboard,
     entry,
     gateway_edit,
@@ -27,6 +28,7 @@ from gatewayd.admin import (
     logs,
     sessions,
     static_files,
+    system,
     usage,
 )
 from gatewayd.admin.origin import is_own, login_path
@@ -92,6 +94,15 @@ ROUTES = (
     Route("GET", "/usage", usage.show),
     Route("GET", "/usage.json", usage.show_json),
     Route("GET", "/usage.csv", usage.show_csv),
+    Route("GET", "/gateways/<gateway_id>/proposal", configuration.show_proposal),
+    Route("GET", "/gateways/<gateway_id>/proposal.patch", configuration.download_proposal),
+    Route("GET", "/config", configuration.show),
+    Route("GET", "/config/plan", configuration.show_plan),
+    Route("POST", "/config/apply", configuration.apply),
+    Route("GET", "/system", system.show),
+    Route("POST", "/system/logins/end", system.end_login),
+    Route("GET", "/system/audit.csv", system.audit_csv),
+    Route("GET", "/system/audit.json", system.audit_json),
 )
 
 

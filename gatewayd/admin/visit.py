@@ -148,8 +148,12 @@ class Visit:
 
     def csv(self, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> HTTPResponse:
         """name: of the file, without its ending."""
-        headers = {**HEADERS, **NO_STORE, "content-disposition": f'attachment; filename="{name}.csv"'}
-        return HTTPResponse(build_csv(header, rows), 200, headers, content_type="text/csv; charset=utf-8")
+        return self.download(f"{name}.csv", build_csv(header, rows), "text/csv; charset=utf-8")
+
+    def download(self, name: str, content: str | bytes, content_type: str) -> HTTPResponse:
+        """name: of the file, of characters that a header can carry."""
+        headers = {**HEADERS, **NO_STORE, "content-disposition": f'attachment; filename="{name}"'}
+        return HTTPResponse(content, 200, headers, content_type=content_type)
 
 
 def build_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -8,40 +8,15 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from html import unescape
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.admin.conftest import HOSTILE, OpenPage, Ui, run_ui
+from tests.admin.pages import form_of, told
 from tests.servers import PROVIDER_KEY as KEY
 
 session = pytest.mark.asyncio(loop_scope="session")
-
-
-def form_of(page: httpx.Response, action: str) -> dict[str, str]:
-    """The fields of a form as a browser would send them."""
-    form = re.search(rf'<form[^>]*action="{re.escape(action)}"[^>]*>(.*?)</form>', page.text, re.S)
-    assert form is not None, page.text[:2000]
-    fields = {}
-    for tag in re.findall(r"<input[^>]*>", form[1]):
-        attributes = dict(re.findall(r'(\S+?)="([^"]*)"', tag))
-        if "name" in attributes:
-            fields[attributes["name"]] = unescape(attributes.get("value", ""))
-    for name, options in re.findall(r'<select[^>]*name="([^"]*)"[^>]*>(.*?)</select>', form[1], re.S):
-        chosen = re.search(r'<option value="([^"]*)" selected', options) or re.search(
-            r'<option value="([^"]*)"', options
-        )
-        fields[name] = unescape(chosen[1]) if chosen else ""
-    for name, text in re.findall(r'<textarea[^>]*name="([^"]*)"[^>]*>\n?(.*?)</textarea>', form[1], re.S):
-        fields[name] = unescape(text)
-    return fields
-
-
-def told(page: httpx.Response) -> str:
-    """Its text, without markup."""
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 
 @contextmanager

@@ -89,7 +89,7 @@ async def test_without_scripts_the_tables_are_there(open_page: OpenPage) -> None
 
 @session
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("path", ["/usage", "/usage?by=model&range=month", "/usage?gateway=none"])
+@pytest.mark.parametrize("path", ["/usage?by=model&range=month", "/usage?gateway=none"])
 async def test_it_is_accessible(open_page: OpenPage, path: str, dark: bool) -> None:
     page = await open_page(path, dark=dark)
     assert await violations(page) == []

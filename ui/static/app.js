@@ -38,8 +38,9 @@ const SHOW = {
 };
 
 function readTable(figure) {
-  const heads = all("thead th[data-colour]", figure);
-  const rows = all("tbody tr", figure);
+  const table = figure.querySelector("details table");
+  const heads = all("th[data-colour]", table);
+  const rows = all("tbody tr", table);
   const scale = figure.dataset.show === "dollars" ? 1e-9 : 1;
   const times = rows.map((row) => new Date(row.querySelector("time").dateTime).getTime() / 1000);
   const columns = heads.map((_, index) => rows.map((row) => {
@@ -108,7 +109,7 @@ function drawCharts() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => figures.forEach(draw));
 }
 
-// Copy: the text of the block that the button is in.
+// Copy: the text of the button's block.
 function copyButtons(root = document) {
   for (const button of all("[data-copy]", root)) {
     if (!navigator.clipboard) continue; // plain HTTP from elsewhere: the browser does not offer it
