@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sanic import HTTPResponse
 
 from gatewayd.admin.queries import LOG_FIELDS, OUTCOMES, Query, log_filter, read_cursor, read_query, show_cursor
-from gatewayd.admin.tail import MAX_WATCHERS, Full
+from gatewayd.admin.tail import HEARTBEAT_SECONDS, MAX_WATCHERS, Full
 from gatewayd.admin.visit import HEADERS, NO_STORE, Refused, Visit
 from gatewayd.store.export import export_rows
 from gatewayd.store.request_log import Cursor, LogFilter, LogRow, list_rows
@@ -91,10 +92,13 @@ async def follow(visit: Visit) -> None:
 async def _send_rows(visit: Visit, wanted: LogFilter, after: Cursor | None) -> None:
     headers = {**HEADERS, **NO_STORE, "x-accel-buffering": "no"}
     response: Any = await visit.request.respond(headers=headers, content_type="text/event-stream; charset=utf-8")
+    seen_at = time.monotonic()
     async for rows in visit.admin.tail.rows(wanted, after):
         await response.send(await _event(visit, rows) if rows else b": \n\n")
-        if not rows and await visit.admin.logins.find(visit.request.cookies) is None:
-            break
+        if time.monotonic() - seen_at >= HEARTBEAT_SECONDS:  # the login may have been ended
+            seen_at = time.monotonic()
+            if await visit.admin.logins.find(visit.request.cookies) is None:
+                break
     await response.send(b"event: end\ndata:\n\n")
     await response.eof()
 

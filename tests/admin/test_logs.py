@@ -151,6 +151,17 @@ def test_the_live_tail_sends_new_rows_alone_and_escaped(ui: Ui) -> None:
     assert "<script>" not in event
 
 
+def test_who_logs_out_sees_no_more(ui: Ui) -> None:
+    with ui.new_client() as client:
+        ui.log_in(client)
+        with client.stream("GET", "/logs/live") as response:
+            lines = response.iter_lines()
+            next(lines)
+            cookie = {"cookie": f"gatewayd={client.cookies['gatewayd']}"}
+            assert ui.anyone.post("/logout", headers=cookie).status_code == 303
+            assert "event: end" in list(lines)  # within the 15 s between two signs of life
+
+
 def test_a_sixth_watcher_is_told_to_wait_and_a_place_becomes_free(ui: Ui) -> None:
     streams = [ui.new_client() for _ in range(5)]
     for client in streams:
