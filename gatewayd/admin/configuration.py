@@ -46,8 +46,9 @@ async def show(visit: Visit) -> HTTPResponse:
     source = visit.admin.live.source
     async with visit.admin.store.read() as session:
         sources = await list_sources(session)
-        records = [record for record in await list_records(session) if record.status not in ("ui", "synced")]
-        known = Counter(record.row.managed_by for record in await list_records(session) if record.row.is_active)
+        all_records = await list_records(session)
+    records = [record for record in all_records if record.status not in ("ui", "synced")]
+    known = Counter(record.row.managed_by for record in all_records if record.row.is_active)
     found = await source.look()
     return await visit.page(
         "config/show.html",

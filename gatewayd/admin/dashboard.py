@@ -19,6 +19,7 @@ from gatewayd.store.latencies import Sizes, added_up, list_latencies
 from gatewayd.store.usage import DAY, HOUR, UsageRow, list_usage
 
 _MOST_LINES = 50  # of gateways; all of them are on their own page
+_MOST_ATTENTION = 12
 _OF_LATE = 2  # hours
 
 
@@ -54,7 +55,8 @@ async def show(visit: Visit) -> HTTPResponse:
         gateway_count=len(gateways),
         requests=requests_chart(usages, hours),
         tokens=tokens_chart(usages, hours),
-        attention=attention,
+        attention=attention[:_MOST_ATTENTION],
+        more_attention=max(len(attention) - _MOST_ATTENTION, 0),
         first=_first_run(visit, gateways, sum(row.usage.requests for row in ever)),
     )
 
@@ -80,6 +82,9 @@ def _lines(
 
 def status_of(gateway: ActiveGateway, its: Total) -> tuple[str, str]:
     """Its kind and its words."""
+    pause = gateway.pause
+    if pause is not None and (pause.until is None or pause.until > time.time()):
+        return "paused", "paused"
     if gateway.missing_secret:
         return "bad", "no key"
     if is_failing(its):

@@ -13,6 +13,8 @@ from sanic import HTTPResponse
 from gatewayd.admin.dashboard import status_of
 from gatewayd.admin.figures import Total, by_hour, hours_until, requests_chart, tokens_chart, total
 from gatewayd.admin.visit import NoSuchPage, Refused, Visit
+from gatewayd.config.export import read_record as read_exported
+from gatewayd.config.export import write_records
 from gatewayd.config.masking import mask
 from gatewayd.config.merge import ABSENT, read_fields
 from gatewayd.config.records import (
@@ -150,6 +152,18 @@ async def show_history(visit: Visit, gateway_id: str) -> HTTPResponse:
     return await visit.page("gateways/history.html", record=record, events=events[:_HISTORY], more=more, before=before)
 
 
+async def show_yaml(visit: Visit, gateway_id: str) -> HTTPResponse:
+    """The record as a file of configuration would hold it; without its stored key."""
+    record = await find(visit, gateway_id)
+    try:
+        exported = read_exported(record.row, record.tokens)
+    except ValueError:
+        raise Refused(409, "There is no YAML of it", "The record is not valid.") from None
+    notes = "".join(f"# {warning}\n" for warning in exported.warnings)
+    text = notes + write_records([exported], None)
+    return visit.download(f"{record.row.id}.yaml", text, "application/yaml; charset=utf-8")
+
+
 async def delete(visit: Visit, gateway_id: str) -> HTTPResponse:
     return await _change(visit, gateway_id, "deleted", delete_record, generation=generation(visit))
 
@@ -270,8 +284,6 @@ def _line(record: Record, active: ActiveGateway | None, its: Total) -> Line:
 def _status(record: Record, active: ActiveGateway | None, its: Total) -> tuple[str, str]:
     if not record.row.is_active:
         return "idle", "deleted"
-    if record.pause is not None:
-        return "paused", "paused"
     return status_of(active, its) if active is not None else ("bad", "not served")
 
 
@@ -303,7 +315,7 @@ def value_of(field: tuple[str, ...], value: Any) -> str:
 
 def shown_value(value: Any) -> str:
     """A value of a record in one line."""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def shown_fields(spec: dict[str, Any]) -> dict[str, str]:

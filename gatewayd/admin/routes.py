@@ -69,6 +69,7 @@ ROUTES = (
     Route("POST", "/gateways/<gateway_id>/tokens/revoke", gateway_tokens.revoke),
     Route("GET", "/gateways/<gateway_id>/usage", gateways.show_usage),
     Route("GET", "/gateways/<gateway_id>/history", gateways.show_history),
+    Route("GET", "/gateways/<gateway_id>/record.yaml", gateways.show_yaml),
     Route("GET", "/gateways/<gateway_id>/test", gateway_trial.show),
     Route("POST", "/gateways/<gateway_id>/test", gateway_trial.send),
     Route("POST", "/gateways/<gateway_id>/delete", gateways.delete),

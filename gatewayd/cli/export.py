@@ -10,11 +10,11 @@ import click
 from gatewayd.cli.runtime import read_settings, run_with_store, say, write_json
 from gatewayd.config.export import ALL, Export, build_export, read_record, write_all, write_files
 from gatewayd.config.load import load_text
-from gatewayd.config.patch import propose_patch, write_diff
+from gatewayd.config.patch import propose_patches, write_diff
 from gatewayd.config.planned import UI
 from gatewayd.errors import ConfigurationError
 from gatewayd.store import Store
-from gatewayd.store.gateways import GatewayRow, list_gateways
+from gatewayd.store.gateways import GatewayRow, Spec, list_gateways
 from gatewayd.store.tokens import TokenRow, list_tokens
 
 Rows = tuple[list[GatewayRow], list[TokenRow]]
@@ -90,9 +90,9 @@ def _print_patch(path: Path, rows: list[GatewayRow], tokens: list[TokenRow]) -> 
         text = path.read_bytes().decode()
     except (OSError, ValueError):
         raise ConfigurationError(f"{path} cannot be read, or is not UTF-8 text") from None
-    file = load_text(str(path), text)
-    by_id, patched = {row.id: row for row in rows}, text
-    for id_ in file.gateways:
+    by_id = {row.id: row for row in rows}
+    live: dict[str, Spec | None] = {}
+    for id_ in load_text(str(path), text).gateways:
         row = by_id.get(id_)
         if row is None or not row.managed_by.startswith("file:"):
             owner = "is not in the database" if row is None else "belongs to the UI"
@@ -101,8 +101,8 @@ def _print_patch(path: Path, rows: list[GatewayRow], tokens: list[TokenRow]) -> 
         record = read_record(row, [token for token in tokens if token.gateway_id == id_])
         for warning in record.warnings:
             say(f"warning: {warning}")
-        patched = propose_patch(patched, id_, record.spec if row.state == "active" else None, str(path))
-    click.echo(write_diff(_shown(path), text, patched), nl=False)
+        live[id_] = record.spec if row.state == "active" else None
+    click.echo(write_diff(_shown(path), text, propose_patches(text, live, str(path))), nl=False)
 
 
 def _shown(path: Path) -> str:

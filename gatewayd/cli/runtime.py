@@ -1,28 +1,24 @@
-"""What verbs share: the settings, a connected store, output."""
+"""What verbs that use the database share: the settings, a connected store, output."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import click
-
-from gatewayd.settings import Settings, load_settings
+from gatewayd.cli.output import read_settings, say, write_json
+from gatewayd.settings import Settings
 from gatewayd.store import Store
 from gatewayd.store.keys import Vault, build_vault, load_secret_keys
 from gatewayd.store.migrations import check_schema
 from gatewayd.store.urls import parse_database_url
 
+__all__ = ["actor", "may_color", "read_settings", "read_vault", "run_with_store", "say", "write_json"]
+
 T = TypeVar("T")
-
-
-def read_settings() -> Settings:
-    return load_settings(os.environ)
 
 
 def actor() -> str:
@@ -48,10 +44,6 @@ def run_with_store(settings: Settings, action: Callable[[Store], Awaitable[T]], 
     return asyncio.run(run())
 
 
-def write_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2))
-
-
 def may_color(*, refused: bool) -> bool:
     """Whether stdout is somebody who wants colors: https://no-color.org. refused: by `--no-color`."""
     wanted = not (refused or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb")
@@ -60,8 +52,3 @@ def may_color(*, refused: bool) -> bool:
 
 def _is_terminal() -> bool:
     return sys.stdout.isatty()
-
-
-def say(text: str) -> None:
-    """Talk, as opposed to data."""
-    click.echo(text, err=True)

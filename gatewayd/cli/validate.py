@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gatewayd.cli.runtime import read_settings, say, write_json
+from gatewayd.cli.output import read_settings, say, write_json
 from gatewayd.config.document import Problem
 from gatewayd.config.load import InvalidConfiguration, load_files, read_files
 from gatewayd.config.secrets import SecretReader

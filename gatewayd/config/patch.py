@@ -24,15 +24,21 @@ from gatewayd.store.gateways import Spec
 def propose_patch(text: str, gateway_id: str, live: Spec | None, name: str = "the file") -> str:
     """The text of a file with one record changed, added, or, with None, removed.
 
-    live: the spec, its tokens included (`export.read_spec`); name: of the file, for errors.
+    live: the spec, its tokens included (`export.read_record`); name: of the file, for errors.
     InvalidConfiguration when the text is not in order, ConfigurationError when the change cannot be written into it.
     """
+    return propose_patches(text, {gateway_id: live}, name)
+
+
+def propose_patches(text: str, live: Mapping[str, Spec | None], name: str = "the file") -> str:
+    """The same for several records at once."""
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     body = text.removeprefix(mark)
     before = _specs(name, body)
-    after = {id_: spec for id_, spec in before.items() if id_ != gateway_id}
-    if live is not None:
-        after[gateway_id] = canonical_spec(Gateway.model_validate(live).spec())
+    after = {id_: spec for id_, spec in before.items() if id_ not in live}
+    for id_, spec in live.items():
+        if spec is not None:
+            after[id_] = canonical_spec(Gateway.model_validate(spec).spec())
     if before == after:
         return text
     root, _ = compose_exactly(body)
@@ -42,9 +48,8 @@ def propose_patch(text: str, gateway_id: str, live: Spec | None, name: str = "th
     except ConfigurationError as error:
         raise ConfigurationError(f"{name}: {error}") from None
     if not _says(patched, after):
-        raise ConfigurationError(
-            f"{name}: the change of gateway {gateway_id} cannot be written into this file by itself"
-        )
+        changed = ", ".join(id_ for id_ in live if before.get(id_) != after.get(id_))
+        raise ConfigurationError(f"{name}: the change of {changed} cannot be written into this file by itself")
     return mark + patched
 
 

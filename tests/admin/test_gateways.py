@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.admin.conftest import HOSTILE, OpenPage, Ui, run_ui
 from tests.admin.pages import form_of, told
@@ -82,7 +83,7 @@ def test_a_gateway_is_made_serves_and_is_changed(ui: Ui) -> None:
         assert "7 at the same time" in told(page)
         assert "$1.5" in told(page)
         history = told(ui.get(f"{path}/history"))
-        for word in ("create", "update", "limits.concurrent", "admin@127.0.0.1", "create_token", "laptop"):
+        for word in ("create", "update", "limits.concurrent", "admin@127.0.0.1", "create token", "laptop"):
             assert word in history
         for page in (made_token, ui.get(path), ui.get(f"{path}/history"), ui.get(f"{path}/edit")):
             assert KEY not in page.text
@@ -110,7 +111,7 @@ def test_errors_stand_beside_their_fields_with_what_was_typed(ui: Ui) -> None:
     }  # fmt: skip
     response = ui.post("/gateways/new", **(form | wrong))
     assert response.status_code == 422
-    for name in ("upstream.base_url", "limits.concurrent", "models.0.context_window"):
+    for name in ("id", "upstream.base_url", "limits.concurrent", "models.0.context_window"):
         assert re.search(rf'name="{re.escape(name)}"[^>]*aria-invalid="true"', response.text), name
         assert f'id="e-{name}"' in response.text
     shown = form_of(response, "/gateways/new")
@@ -286,6 +287,16 @@ def test_a_key_that_cannot_be_stored_says_what_to_do(tmp_path: Any, simulator: A
         assert KEY not in response.text
 
 
+def test_a_record_is_exported_as_yaml_without_its_key(ui: Ui) -> None:
+    with made(ui, "as-yaml", name="Exported") as path:
+        response = ui.get(f"{path}/record.yaml")
+        assert response.headers["content-disposition"] == 'attachment; filename="as-yaml.yaml"'
+        assert yaml.safe_load(response.text)["gateways"]["as-yaml"]["name"] == "Exported"
+        assert KEY not in response.text
+        assert "TODO_AS_YAML_API_KEY" in response.text
+    assert ui.get("/gateways/none/record.yaml").status_code == 404
+
+
 @session
 @pytest.mark.parametrize("scripts", [True, False])
 async def test_the_whole_way_in_a_browser(ui: Ui, open_page: OpenPage, scripts: bool) -> None:
@@ -297,7 +308,7 @@ async def test_the_whole_way_in_a_browser(ui: Ui, open_page: OpenPage, scripts: 
     await page.get_by_label("Where it is").select_option("stored")
     await page.get_by_label("Key to store").fill(KEY)
     await page.get_by_role("button", name="Add a row").click()
-    await page.get_by_label("Client asks for, row 2").fill("other-*")
+    await page.get_by_label("Client's model, row 2").fill("other-*")
     await page.get_by_label("Key to store").fill(KEY)
     await page.get_by_role("button", name="Create").click()
     await page.wait_for_url(f"**/gateways/{gateway_id}?done=created")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import CONFIG, Run
+from tests.tools import ROOT
 
 BAD = CONFIG.replace("upstream:", "upstraem:")
 ERRORS = [
@@ -81,3 +84,12 @@ def test_no_key_and_no_database_is_needed(configs: Path, tmp_path: Path, run: Ru
     (configs / "a.yaml").write_text(CONFIG.replace(".com}", ".com, api_key: {env: X_API_KEY}}"))
     assert run("validate", DATABASE_URL="postgres://nowhere.invalid/x").returncode == 0
     assert not (tmp_path / "gatewayd.db").exists()
+
+
+def test_checking_files_loads_nothing_of_the_database() -> None:
+    """It would take longer than the checking."""
+    code = (
+        "import sys, gatewayd.cli.validate, gatewayd.cli.schema; print([m for m in sys.modules if 'sqlalchemy' in m])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -80,19 +80,10 @@ gateways:
     desired = load(dict(files))
     assert desired.owner == "file:team"
     assert plan_sync(desired, placed(rows, desired), tokens).is_empty
-    created = plan_sync(desired, [], [])
-    assert {r.id: r.spec for r in created_rows(created)} == {r.id: r.spec for r in rows}
-    assert write_files(build_export(created_rows(created), created_tokens(created))) == files
-
-
-def created_rows(plan: Any) -> list[GatewayRow]:
-    return list(plan.creations) if hasattr(plan, "creations") else [record.row for record in plan.records]
-
-
-def created_tokens(plan: Any) -> list[TokenRow]:
-    return (
-        list(plan.added_tokens) if hasattr(plan, "added_tokens") else [t for r in plan.records for t in r.added_tokens]
-    )
+    created = plan_sync(desired, [], []).records
+    created_rows = [record.row for record in created if record.row]
+    assert {r.id: r.spec for r in created_rows} == {r.id: r.spec for r in rows}
+    assert write_files(build_export(created_rows, [t for record in created for t in record.added_tokens])) == files
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "f1", "f2", "f3"]), raw_gateways, max_size=4), st.randoms())
@@ -118,6 +109,14 @@ def test_what_is_live_is_exported_not_what_the_file_said() -> None:
     record = row("demo", name="File")
     text = exported([replace(record, spec={**record.spec, "name": "Live"})])
     assert "name: Live" in text
+
+
+def test_names_that_people_choose_are_written_by_alphabet() -> None:
+    free = [{"headers": {"X-A": "1", "X-B": "2"}, "capabilities": {"images": True, "max_stop": 1}}]
+    free.append({name: dict(reversed(value.items())) for name, value in free[0].items()})
+    first, second = (row("demo", upstream={"base_url": "https://x.example", **values}) for values in free)
+    assert exported([first]) == exported([second])
+    assert "{X-A:" in exported([second])
 
 
 def test_deleted_records_are_not_exported() -> None:

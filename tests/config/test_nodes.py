@@ -75,5 +75,27 @@ def test_a_file_has_the_same_values_and_errors_by_both(path: Path, monkeypatch: 
     assert {path: first.place_of_key(path) for path in first.keys} == {p: second.place_of_key(p) for p in second.keys}
 
 
+#: What libyaml alone takes, and what it places elsewhere.
+UNEVEN = ["{~?? }", "a:\tb", ">#", "{a: x?y}", "{a:%b}", "a: !\n", "?", "---\n#", "{a: ,b: c}", "a: [-\n]", "- |#}"]
+
+
+@pytest.mark.parametrize("text", UNEVEN)
+def test_where_the_parsers_differ_only_one_is_asked(text: str) -> None:
+    assert outcome(nodes.compose_nodes, text) == outcome(nodes.compose_exactly, text)
+
+
+@pytest.mark.skipif(nodes._FastLoader is None, reason="PyYAML was built without libyaml")
+def test_the_parsers_do_differ_there() -> None:
+    """If this fails, they agree now, and the exception can go."""
+
+    def fast(text: str) -> Any:
+        assert nodes._FastLoader is not None
+        loader = nodes._FastLoader(text)
+        return loader.get_single_node(), loader.refused
+
+    differing = [text for text in UNEVEN if outcome(fast, text) != outcome(nodes.compose_exactly, text)]
+    assert {"a:\tb", ">#", "{a: x?y}"} <= set(differing)
+
+
 def test_libyaml_is_used_where_it_is_there() -> None:
     assert (nodes._FastLoader is not None) == yaml.__with_libyaml__

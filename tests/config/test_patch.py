@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.config.load import InvalidConfiguration, load_text
-from gatewayd.config.patch import propose_patch, write_diff
+from gatewayd.config.patch import propose_patch, propose_patches, write_diff
 from gatewayd.errors import ConfigurationError
 from gatewayd.gateways import Gateway
 from tests.config.yaml_files import Written, gateways, write_file
@@ -180,6 +181,21 @@ def test_a_record_is_added_removed_and_kept() -> None:
     assert propose_patch(FILE, "demo", spec(FILE)) == FILE
 
 
+def test_several_records_are_changed_at_once() -> None:
+    other = spec(FILE, "other") | {"name": "Other"}
+    patched = propose_patches(FILE, {"demo": None, "other": other, "third": other})
+    assert {id_: g.spec() for id_, g in load_text("", patched).gateways.items()} == {"other": other, "third": other}
+
+
+def test_a_thousand_records_are_compared_and_patched_in_seconds() -> None:
+    records = "".join(f"  g{i}:\n    upstream: {{base_url: https://x.example}}  # {i}\n" for i in range(1000))
+    text = f"version: 1\ngateways:\n{records}"
+    live = {f"g{i}": spec(FILE, "other") for i in range(500)}
+    before = time.process_time()
+    assert propose_patches(text, live).count("other.example") == 500
+    assert time.process_time() - before < 5
+
+
 def test_the_last_record_leaves_an_empty_mapping() -> None:
     text = "version: 1\ngateways:\n  demo:\n    upstream: {base_url: https://a.example}\n# end\n"
     emptied = propose_patch(text, "demo", None)
@@ -204,6 +220,35 @@ def test_line_ends_and_the_byte_order_mark_stay() -> None:
     patched = propose_patch(text, "demo", {**spec(FILE), "server_tools": "reject"})
     assert patched.startswith("\ufeff#")
     assert patched.count("\r\n") == patched.count("\n") == text.count("\n") + 1
+
+
+BLOCKS = """version: 1
+gateways:
+  demo:
+    name: # what people call it
+      Demo
+    upstream:
+      base_url: https://a.example/v1
+      headers:
+        X-A: |-
+          one
+
+  # next
+  other:
+    upstream: {base_url: https://b.example/v1}
+"""
+
+
+def test_texts_over_several_lines_are_replaced_and_followed_without_a_gap() -> None:
+    live = spec(BLOCKS)
+    assert propose_patch(BLOCKS, "demo", live | {"name": "New"}) == BLOCKS.replace(
+        "name: # what people call it\n      Demo\n", "name: New # what people call it\n"
+    )
+    headers = {**live["upstream"], "headers": {"X-A": "two"}}
+    assert propose_patch(BLOCKS, "demo", live | {"upstream": headers}) == BLOCKS.replace("|-\n          one", "two")
+    assert propose_patch(BLOCKS, "demo", live | {"server_tools": "reject"}) == BLOCKS.replace(
+        "          one\n", "          one\n    server_tools: reject\n"
+    )
 
 
 ANCHORED = """version: 1
