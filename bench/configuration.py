@@ -28,7 +28,7 @@ from tests.servers import PROVIDER_KEY, RunningServer, clean_env, run_server, ru
 from tests.tools import ROOT
 
 TOKEN = "gwd_bench"
-REQUESTS, ROUNDS = 300, 12
+REQUESTS, ROUNDS = 300, 30
 
 
 def write(folder: Path, count: int, base_url: str = "https://api{}.example.com/v1") -> None:
@@ -136,9 +136,12 @@ def measure_requests(folder: Path, count: int) -> None:
             for _, serving, *_ in servers:
                 serving.__exit__(None, None, None)
     for number, _, _, costs in servers:
-        low, high = min(costs), max(costs)
         middle = statistics.median(costs)
-        print(f"a request among {number:>6} gateways      {middle:.3f} ms of processor time ({low:.3f} to {high:.3f})")
+        between = f"{min(costs):.3f} to {max(costs):.3f}"
+        print(f"a request among {number:>6} gateways {middle:.3f} ms of processor time ({between})")
+    one, many = (costs for *_, costs in servers)
+    ratios = [other / first for first, other in zip(one, many, strict=True)]
+    print(f"of the pairs in turn, the middle: {statistics.median(ratios):.3f} times")
 
 
 async def _fill(folder: Path, url: str) -> None:

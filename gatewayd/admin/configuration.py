@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sanic import HTTPResponse
@@ -137,7 +138,8 @@ async def _propose(visit: Visit, record: Record) -> tuple[str, tuple[str, ...]]:
     text = content.decode("utf-8", "replace")
     exported = read_exported(row, record.tokens) if row.is_active else None
     patched = propose_patch(text, row.id, exported.spec if exported else None, str(row.source_file))
-    return write_diff(str(row.source_file), text, patched), exported.warnings if exported else ()
+    name = f"{visit.admin.live.source.directory.name}/{Path(str(row.source_file)).name}"
+    return write_diff(name, text, patched), exported.warnings if exported else ()
 
 
 def build_step(record: RecordPlan) -> Step:

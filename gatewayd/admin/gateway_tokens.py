@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from sanic import HTTPResponse
@@ -142,13 +143,12 @@ def _curl(url: str, token: str, model: str) -> str:
         "max_tokens": 100,
         "messages": [{"role": "user", "content": "Say hello."}],
     }
-    body = json.dumps(message).replace("'", "'\\''")
     return "\n".join(
         [
-            f"curl '{url}/v1/messages' \\",
-            f"  -H 'x-api-key: {token}' \\",
+            f"curl {quote(f'{url}/v1/messages')} \\",
+            f"  -H {quote(f'x-api-key: {token}')} \\",
             "  -H 'anthropic-version: 2023-06-01' -H 'content-type: application/json' \\",
-            f"  -d '{body}'",
+            f"  -d {quote(json.dumps(message))}",
         ]
     )
 

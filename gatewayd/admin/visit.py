@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -86,7 +86,7 @@ class Admin:
     logins: Logins
     pages: Pages
     static: Static
-    state: Any
+    state: Callable[[], State]
     tail: Tail
     facts: Facts = field(default_factory=Facts)
 
@@ -128,8 +128,7 @@ class Visit:
         return self.form[name][0] if self.form.get(name) else default
 
     def state(self) -> State:
-        state: State = self.admin.state()
-        return state
+        return self.admin.state()
 
     async def page(self, template: str, status: int = 200, /, **context: Any) -> HTTPResponse:
         """Rendered in a thread: a long list takes long enough to hold up streams."""

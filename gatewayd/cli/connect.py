@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from gatewayd.cli.runtime import actor, read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.cli.runtime import read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.cli.terminal import actor
 from gatewayd.config.client_settings import PLACEHOLDER, build_client_settings
 from gatewayd.config.shells import SHELLS
 from gatewayd.config.tokens import NewToken, add_client_token, read_gateway_record

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
 
-from gatewayd.cli.runtime import actor, read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.cli.runtime import read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.cli.terminal import actor, is_attended
 from gatewayd.config.checkup import Check, Installation, check_installation
 from gatewayd.config.records import Record, read_record, save_record
 from gatewayd.config.secrets import SecretReader
@@ -57,7 +57,7 @@ def doctor(ctx: click.Context, gateway: str | None, model: str | None, write: bo
         _show(checks)
     if gateway is not None:
         models, active = run_with_store(settings, lambda store: _find(store, settings, gateway, model))
-        if not yes and sys.stdin.isatty():
+        if not yes and is_attended():
             click.confirm(f"Send about {2000 * len(models)} tokens to {active.gateway.upstream.base_url}?", abort=True)
         for name in models:
             report = asyncio.run(_probe(settings, active, name))

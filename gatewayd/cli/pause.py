@@ -6,7 +6,8 @@ import time
 
 import click
 
-from gatewayd.cli.runtime import actor, read_settings, run_with_store, say
+from gatewayd.cli.runtime import read_settings, run_with_store, say
+from gatewayd.cli.terminal import actor
 from gatewayd.config.records import pause_gateway, resume_gateway
 
 

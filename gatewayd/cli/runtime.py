@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -16,14 +13,9 @@ from gatewayd.store.keys import Vault, build_vault, load_secret_keys
 from gatewayd.store.migrations import check_schema
 from gatewayd.store.urls import parse_database_url
 
-__all__ = ["actor", "may_color", "read_settings", "read_vault", "run_with_store", "say", "write_json"]
+__all__ = ["read_settings", "read_vault", "run_with_store", "say", "write_json"]
 
 T = TypeVar("T")
-
-
-def actor() -> str:
-    """Who changes something from here, for the audit trail."""
-    return f"cli@{socket.gethostname()}"
 
 
 def read_vault(settings: Settings) -> Vault:
@@ -42,13 +34,3 @@ def run_with_store(settings: Settings, action: Callable[[Store], Awaitable[T]], 
             return await action(store)
 
     return asyncio.run(run())
-
-
-def may_color(*, refused: bool) -> bool:
-    """Whether stdout is somebody who wants colors: https://no-color.org. refused: by `--no-color`."""
-    wanted = not (refused or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb")
-    return wanted and _is_terminal()
-
-
-def _is_terminal() -> bool:
-    return sys.stdout.isatty()

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import click
 
-from gatewayd.cli.runtime import actor, read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.cli.runtime import read_settings, read_vault, run_with_store, say, write_json
+from gatewayd.cli.terminal import actor
 from gatewayd.config.tokens import add_client_token, list_client_tokens, revoke_client_token
 from gatewayd.store import Store
 from gatewayd.store.tokens import TokenRow

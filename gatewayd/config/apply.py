@@ -23,7 +23,7 @@ from gatewayd.config.tokens import NewToken, build_token, build_token_event
 from gatewayd.errors import ConfigurationError
 from gatewayd.store import Session, Store
 from gatewayd.store.audit import AuditEvent, add_events
-from gatewayd.store.gateways import list_gateways, save_gateways
+from gatewayd.store.gateways import GatewayRow, list_gateways, save_gateways
 from gatewayd.store.keys import NO_KEYS, Vault
 from gatewayd.store.sources import SourceRow, list_sources, save_source
 from gatewayd.store.state import bump_revision, read_revision
@@ -182,8 +182,7 @@ async def _write(
     session: Session, plan: Plan, generated: Sequence[NewToken], by: str, vault: Vault, detail: dict[str, Any]
 ) -> None:
     now = time.time_ns() // 1_000_000
-    rows = [replace(record.row, updated_at=now, updated_by=by) for record in plan.changed if record.row is not None]
-    await save_gateways(session, rows)
+    await save_gateways(session, [_stamped(record, row, now, by) for record in plan.changed if (row := record.row)])
     if any(record.before is not None for record in plan.changed):
         await forget_unused_provider_keys(session)
     for record in plan.records:
@@ -194,6 +193,13 @@ async def _write(
     events = [_event(record, by, detail) for record in plan.changed]
     events += [build_token_event(by, "create_token", new.gateway_id, new.name) for new in generated]
     await add_events(session, events)
+
+
+def _stamped(record: RecordPlan, row: GatewayRow, now: int, by: str) -> GatewayRow:
+    """What is only noted changes nothing for whoever edits the record."""
+    if record.before is not None and record.before.generation == row.generation:
+        return row
+    return replace(row, updated_at=now, updated_by=by)
 
 
 def _event(record: RecordPlan, by: str, detail: dict[str, Any]) -> AuditEvent:

@@ -16,6 +16,8 @@ from gatewayd.errors import ConfigurationError
 from gatewayd.store.gateways import GatewayRow
 from gatewayd.store.tokens import TokenRow
 
+__all__ = ["UI", "check_choice", "group_tokens", "plan_seed", "plan_sync"]
+
 _FEWEST_TO_GUARD = 4
 _MOST_TO_PRUNE = 0.5
 

@@ -42,7 +42,8 @@ class Choice:
 class RecordPlan:
     """One record.
 
-    row      to be written, whole; `updated_at` and `updated_by` are set by `apply`; None: nothing
+    row      to be written, whole; None: nothing. A new generation is another record to whoever edits it: for those
+             `apply` sets `updated_at` and `updated_by`
     before   what is stored now; None: nothing
     file     as `configs/a.yaml`, or "" where none has it; line in it, from 1
     reason   why it is not simply as the file says, in one line, or ""

@@ -73,8 +73,8 @@ class Reconciler:
     def _leave(self, row: GatewayRow, tokens: list[TokenRow]) -> RecordPlan | None:
         """No file has it any more."""
         gone = replace(row, declared=None)
-        if not row.is_active:
-            return _written(RecordPlan(row.id, before=row), gone) if row.declared is not None else None
+        if not row.is_active:  # where nothing is pruned it may well be in them again: it would be made anew
+            return _written(RecordPlan(row.id, before=row), gone) if row.declared and self.choice.prune else None
         drifted = is_drifted(row, tokens)
         reason = f"gateway {row.id} is no longer in the files"
         if drifted and self.choice.drift == "keep" and not self.choice.force:
@@ -83,7 +83,8 @@ class Reconciler:
         if not self.choice.prune:
             told = f"{reason}; it goes on serving"
             return _written(RecordPlan(row.id, before=row, finding="pending", reason=told), gone)
-        return RecordPlan(row.id, "delete", replace(gone, state="deleted"), row, reason=reason)
+        deleted = replace(gone, state="deleted", generation=row.generation + 1)
+        return RecordPlan(row.id, "delete", deleted, row, reason=reason)
 
     def _merge(self, wanted: DesiredGateway, row: GatewayRow, tokens: list[TokenRow]) -> RecordPlan:
         last, file = read_fields(row.applied or {}), read_fields(wanted.gateway.spec())

@@ -71,7 +71,8 @@ def test_a_change_is_proposed_as_a_patch_of_its_file(own_ui: Ui) -> None:
     assert "concurrent" in told(ui.get("/gateways/demo/proposal"))
     patch = ui.get("/gateways/demo/proposal.patch")
     assert patch.headers["content-disposition"] == 'attachment; filename="demo.patch"'
-    done = subprocess.run(["patch", file], input=patch.content, capture_output=True, check=False, timeout=10)
+    assert "--- a/configs/demo.yaml" in patch.text
+    done = subprocess.run(["git", "apply"], cwd=ui.folder, input=patch.content, capture_output=True, check=False)
     assert done.returncode == 0, done
     assert file.read_text() != before
     ui.eventually("/gateways/demo", lambda response: "as its file" in told(response))

@@ -90,6 +90,19 @@ def test_a_gateway_is_made_serves_and_is_changed(ui: Ui) -> None:
         assert token[0] not in ui.get(f"{path}/history").text
 
 
+def test_hostile_values_of_a_record_are_text_on_every_page(ui: Ui) -> None:
+    hostile = {"name": HOSTILE, "models.0.name": HOSTILE, "models.0.upstream_model": HOSTILE}
+    with made(ui, "hostile", **hostile) as path:
+        ui.post(f"{path}/tokens", name=HOSTILE[:39])
+        ui.post(f"{path}/test", model=HOSTILE, prompt=HOSTILE)
+        views = [f"{path}{view}" for view in ("", "/edit", "/connect", "/usage", "/history", "/test", "/proposal")]
+        for address in [*views, "/gateways", "/dashboard", "/system", "/config", "/config/plan"]:
+            page = ui.get(address)
+            assert page.status_code == 200, address
+            assert "<script>alert" not in page.text, address
+            assert "<img src=x" not in page.text, address
+
+
 def test_a_stored_key_is_kept_unless_another_is_typed(ui: Ui) -> None:
     with made(ui, "keeps-key") as path:
         page = ui.get(f"{path}/edit")

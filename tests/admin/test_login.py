@@ -130,6 +130,13 @@ def test_a_page_takes_no_other_method(ui: Ui, path: str) -> None:
     assert ui.client.put(path).status_code == 405
 
 
+@pytest.mark.parametrize("path", [path for path in FORMS if path not in PAGES])
+def test_what_changes_something_is_not_asked_for_by_get(ui: Ui, path: str) -> None:
+    response = ui.get(path)
+    assert response.status_code == 405
+    assert response.headers["allow"] == "POST"
+
+
 @pytest.mark.parametrize("path", [*PAGES, "/login", "/no-such-page"])
 def test_every_answer_has_the_headers_that_protect_it(ui: Ui, path: str) -> None:
     for client in (ui.client, ui.anyone):

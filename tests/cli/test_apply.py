@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,6 +111,15 @@ def test_a_plan_of_an_empty_database_changes_nothing(run: Run) -> None:
         "Plan: 1 to create, 0 to change, 0 to delete, 0 drifted, 0 conflicts. Revision 0.",
     ]
     assert run("plan", "--detailed-exitcode").returncode == 2
+
+
+def test_another_program_s_database_is_refused_by_name(run: Run) -> None:
+    write()
+    with sqlite3.connect("gatewayd.db") as connection:
+        connection.execute("CREATE TABLE theirs (id INTEGER)")
+    for verb in (("plan",), ("apply", "--yes")):
+        done = run(*verb)
+        assert (done.returncode, "theirs" in done.stderr) == (1, True), done.stderr
 
 
 def test_apply_makes_the_database_and_then_there_is_nothing_to_do(run: Run) -> None:
@@ -325,7 +335,7 @@ def test_on_a_terminal_it_shows_the_plan_and_asks(
     write()
     applied(run)
     write(name="New")
-    monkeypatch.setattr("gatewayd.cli.apply._is_attended", lambda: True)
+    monkeypatch.setattr("gatewayd.cli.apply.is_attended", lambda: True)
     done = run("apply", input=answer)
     assert done.returncode == code
     assert '~     name: "Old" -> "New"' in done.stdout
@@ -389,7 +399,7 @@ def test_github_sees_each_thing_at_its_line(run: Run) -> None:
 
 def test_colors_are_for_terminals_that_want_them(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     write()
-    monkeypatch.setattr("gatewayd.cli.runtime._is_terminal", lambda: True)
+    monkeypatch.setattr("gatewayd.cli.terminal.is_terminal", lambda: True)
     assert "\x1b[32m+ gateway demo" in run("plan").stdout
     for plain in (run("plan", NO_COLOR="1"), run("plan", "--no-color"), run("plan", TERM="dumb")):
         assert "\x1b" not in plain.stdout

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from gatewayd.config.apply import Applied, apply
 from gatewayd.config.load import Desired, DesiredGateway
 from gatewayd.gateways import Gateway
 from gatewayd.store import Store
-from gatewayd.store.gateways import GatewayRow, list_gateways
+from gatewayd.store.gateways import GatewayRow, list_gateways, save_gateway
 from gatewayd.store.migrations import upgrade
 from gatewayd.store.state import read_revision
 from gatewayd.store.tokens import TokenRow, list_tokens
@@ -81,6 +82,18 @@ async def test_an_update_counts_the_generation_and_the_revision_up(store: Store)
         ("other", 1, "file:default"),
     ]
     assert rows[0].updated_at > 1_700_000_000_000
+
+
+async def test_what_is_only_noted_leaves_the_record_to_whoever_edited_it(store: Store) -> None:
+    await sync(store, desire(demo={"name": "Old"}))
+    async with store.write_lock() as session:
+        (row,) = await list_gateways(session)
+        edited = replace(row, spec={**row.spec, "name": "UI"}, generation=2, updated_at=5, updated_by="admin")
+        await save_gateway(session, edited)
+    result = await sync(store, desire(demo={"name": "File"}))
+    _, (row,), _ = await contents(store)
+    assert (result.written, row.spec, row.declared and row.declared["name"]) == (True, edited.spec, "File")
+    assert (row.generation, row.updated_at, row.updated_by) == (2, 5, "admin")
 
 
 async def test_a_gateway_without_a_token_gets_one_once(store: Store) -> None:

@@ -234,6 +234,15 @@ def test_a_record_without_pruning_goes_on_and_waits_to_be_deleted() -> None:
     assert database.apply(desire(wanted("other"))).of("delete")
 
 
+@pytest.mark.parametrize("choice", [Choice(), Choice(prune=False)])
+def test_what_was_deleted_elsewhere_does_not_come_back_because_the_files_were_away_for_a_while(choice: Choice) -> None:
+    database = applied(wanted(), wanted("other"))
+    database.delete()
+    database.apply(desire(), choice)
+    plan = database.apply(desire(wanted(), wanted("other")))
+    assert {record.id: record.result for record in plan.records} == {"demo": "drift", "other": "keep"}
+
+
 def test_a_record_that_moved_in_the_files_gets_its_new_place_and_no_other_change() -> None:
     database = applied(wanted(line=3))
     plan = database.apply(desire(wanted(line=9)))
