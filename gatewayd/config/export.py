@@ -71,13 +71,13 @@ def build_export(rows: Iterable[GatewayRow], tokens: Iterable[TokenRow], owner: 
 def read_record(row: GatewayRow, tokens: Sequence[TokenRow]) -> Record:
     """What a file of this record would say. tokens: those of this gateway. ValueError: the stored spec is not valid."""
     warnings = []
-    declared = [token["name"] for token in (row.applied or {}).get("tokens", ())]
+    declared = [token["name"] for spec in (row.declared, row.applied) if spec for token in spec.get("tokens", ())]
     own = row.managed_by == UI
     exported = [token for token in tokens if own or token.managed_by != UI or token.name in declared]
     left = [token.name for token in tokens if token not in exported]
     if left:
         warnings.append(f"gateway {row.id}: tokens that are not the file's are not exported: {', '.join(left)}")
-    place = {name: index for index, name in enumerate(declared)}
+    place = {name: index for index, name in reversed(list(enumerate(declared)))}
     exported.sort(key=lambda token: (place.get(token.name, len(place)), token.name))
     spec = {**row.spec, "tokens": [{"name": token.name, "sha256": token.sha256} for token in exported]}
     upstream = spec.get("upstream")

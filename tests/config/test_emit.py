@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatewayd.config.document import parse_document
 from gatewayd.config.emit import write_document, write_flow, write_scalar
+
+MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 usable = st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufeff\ufffe\uffff") | st.sampled_from(
     "\n\t"
@@ -32,18 +34,21 @@ def read(text: str) -> Any:
     return document.value
 
 
+@MANY
 @given(values)
 def test_what_is_written_is_read_back(value: Any) -> None:
     assert read(f"a: {write_flow(value)}\n") == {"a": value}
     assert read(f"- {write_flow(value)}\n") == [value]
 
 
+@MANY
 @given(st.dictionaries(texts.filter(lambda t: t != "<<"), st.lists(texts) | st.dictionaries(texts, texts), max_size=3))
 def test_readers_of_yaml_1_1_get_the_same(value: Any) -> None:
     if "<<" not in str(value):
         assert yaml.safe_load(f"a: {write_flow(value)}\n") == {"a": value}
 
 
+@MANY
 @given(
     st.dictionaries(st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True), st.dictionaries(texts, values), max_size=3)
 )

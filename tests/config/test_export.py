@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatewayd.config.apply import apply
@@ -23,6 +23,8 @@ from gatewayd.store import Store
 from gatewayd.store.gateways import GatewayRow, list_gateways
 from gatewayd.store.tokens import TokenRow, list_tokens
 from tests.config.yaml_files import raw_gateways
+
+MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ONE, TWO = "1" * 64, "2" * 64
 
@@ -86,6 +88,7 @@ gateways:
     assert write_files(build_export(created_rows, [t for record in created for t in record.added_tokens])) == files
 
 
+@MANY
 @given(st.dictionaries(st.sampled_from(["a", "b", "f1", "f2", "f3"]), raw_gateways, max_size=4), st.randoms())
 def test_any_records_are_exported_byte_for_byte_the_same_and_planned_as_no_change(
     raw: dict[str, Any], random: random.Random

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatewayd.config import nodes
 from gatewayd.config.document import parse_document
+
+MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 EXAMPLES = Path(__file__).parents[2] / "configs" / "examples"
@@ -32,14 +34,15 @@ PIECES = [
 ]
 
 
-def told(node: Any, seen: tuple[int, ...] = ()) -> Any:
-    """All that is made of nodes: kind, meaning, style and where they begin."""
-    if node is None or id(node) in seen:
-        return node is None
+def told(node: Any, known: dict[int, int]) -> Any:
+    """All that is made of nodes: kind, meaning and where they begin; of what is met again, its number."""
+    if node is None or id(node) in known:
+        return None if node is None else known[id(node)]
+    known[id(node)] = len(known)
     inside = node.value
     if not isinstance(inside, str):
         flat = [item for pair in inside for item in (pair if isinstance(pair, tuple) else [pair])]
-        inside = [told(item, (*seen, id(node))) for item in flat]
+        inside = [told(item, known) for item in flat]
     return node.tag, (node.start_mark.line, node.start_mark.column), inside
 
 
@@ -48,14 +51,16 @@ def outcome(compose: Any, text: str) -> Any:
         node, refused = compose(text)
     except yaml.YAMLError:
         return None
-    return told(node), [((mark.line, mark.column), message) for mark, message in refused]
+    return told(node, {}), [((mark.line, mark.column), message) for mark, message in refused]
 
 
+@MANY
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 def test_any_text_is_the_same_by_both(text: str) -> None:
     assert outcome(nodes.compose_nodes, text) == outcome(nodes.compose_exactly, text)
 
 
+@MANY
 @given(st.sampled_from(FILES), st.data())
 def test_a_file_with_a_slip_of_the_keyboard_is_the_same_by_both(path: Path, data: st.DataObject) -> None:
     text = path.read_bytes().decode(errors="ignore")[:1500]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatewayd.config.load import InvalidConfiguration, load_text
@@ -16,6 +16,8 @@ from gatewayd.config.patch import propose_patch, propose_patches, write_diff
 from gatewayd.errors import ConfigurationError
 from gatewayd.gateways import Gateway
 from tests.config.yaml_files import Written, gateways, write_file
+
+MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 EXAMPLES = Path(__file__).parents[2] / "configs" / "examples"
@@ -292,6 +294,7 @@ def test_a_diff_is_one_that_git_applies() -> None:
     assert write_diff("a.yaml", FILE, FILE) == ""
 
 
+@MANY
 @given(write_file(), st.data())
 def test_any_change_of_any_file_is_exact_and_spares_comments(file: Written, data: st.DataObject) -> None:
     id_ = data.draw(st.sampled_from(sorted(file.gateways)))
@@ -309,6 +312,7 @@ def test_any_change_of_any_file_is_exact_and_spares_comments(file: Written, data
     assert propose_patch(patched, id_, live.spec()) == patched
 
 
+@MANY
 @given(write_file(), st.data())
 def test_any_record_can_go_and_the_others_keep_their_lines(file: Written, data: st.DataObject) -> None:
     id_ = data.draw(st.sampled_from(sorted(file.gateways)))
