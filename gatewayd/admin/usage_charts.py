@@ -40,19 +40,23 @@ def _failed(usage: Usage) -> int:
     return usage.errors + usage.cancelled + usage.truncated + usage.refused
 
 
-_TOTALS: list[tuple[str, str, list[tuple[str, Measure]]]] = [
+_TOTALS: list[tuple[str, str, list[tuple[str, int, Measure]]]] = [
     (
         "Tokens",
         "compact",
         [
-            ("Input", lambda usage: usage.input_tokens),
-            ("From the cache", lambda usage: usage.cache_read),
-            ("Into the cache", lambda usage: usage.cache_write),
-            ("Output", lambda usage: usage.output_tokens),
+            ("Input", 1, lambda usage: usage.input_tokens),
+            ("From the cache", 3, lambda usage: usage.cache_read),
+            ("Into the cache", 6, lambda usage: usage.cache_write),
+            ("Output", 4, lambda usage: usage.output_tokens),
         ],
     ),
-    ("Requests", "number", [("Answered", lambda usage: usage.requests - _failed(usage)), ("Not answered", _failed)]),
-    ("Cost", "dollars", [("Cost", lambda usage: usage.cost_nano)]),
+    (
+        "Requests",
+        "number",
+        [("Answered", 1, lambda usage: usage.requests - _failed(usage)), ("Not answered", 2, _failed)],
+    ),
+    ("Cost", "dollars", [("Cost", 3, lambda usage: usage.cost_nano)]),
 ]
 _BY_GROUP: list[tuple[str, str, Measure]] = [
     ("Tokens", "compact", all_tokens),
@@ -84,8 +88,8 @@ def _charts_of_totals(rows: Sequence[UsageRow], moments: Sequence[int]) -> list[
     return [
         Chart(
             title,
-            [(name, colour) for colour, (name, _) in enumerate(series, 1)],
-            [(at, *(measure(sums.get(at, _NOTHING)) for _, measure in series)) for at in moments],
+            [(name, colour) for name, colour, _ in series],
+            [(at, *(measure(sums.get(at, _NOTHING)) for *_, measure in series)) for at in moments],
             show,
         )
         for title, show, series in _TOTALS
