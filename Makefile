@@ -8,7 +8,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --no-input
 PROJECT := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test core check format tools recordings bench lock clean
+.PHONY: help demo test core check format tools recordings bench screenshots lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -41,6 +41,9 @@ recordings: $(VENV)/dev.installed ## Replay recorded provider answers through a 
 
 bench: $(VENV)/dev.installed ## Measure
 	$(BIN)/python -m bench $(ARGS)
+
+screenshots: $(VENV)/dev.installed ## Take pictures of every page of the UI, those of the documentation too (ARGS: a folder)
+	$(BIN)/python -m tests.admin.screenshots $(ARGS)
 
 # `make lock` keeps what is pinned and still allowed; `make lock ARGS=--upgrade` takes the newest.
 LOCK = $(BIN)/uv pip compile setup.cfg --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \

@@ -23,6 +23,7 @@ from gatewayd.admin.pages import Pages
 from gatewayd.admin.routes import add_routes as add_pages
 from gatewayd.admin.routes import paths
 from gatewayd.admin.static import load_static
+from gatewayd.admin.tail import Tail
 from gatewayd.admin.visit import Admin, Facts
 from gatewayd.api.context import App, Readiness, Services
 from gatewayd.api.routes import add_routes
@@ -140,6 +141,7 @@ def _show(app: App, settings: Settings, store: Store, live: Live, vault: Vault, 
         body_retention_days=settings.body_retention_days,
         upstream_network=settings.upstream_network,
     )
+    tail = Tail(store)
     admin = Admin(
         store=store,
         live=live,
@@ -149,9 +151,14 @@ def _show(app: App, settings: Settings, store: Store, live: Live, vault: Vault, 
         pages=Pages(ui_folder() / "templates", static, paths()),
         static=static,
         state=metrics.state,
+        tail=tail,
         facts=facts,
     )
     add_pages(app, admin)
+
+    @app.before_server_stop
+    async def stop(_app: App) -> None:
+        await tail.close()
 
 
 def create_api(

@@ -21,6 +21,7 @@ from gatewayd.admin.logins import Logins
 from gatewayd.admin.origin import is_secure
 from gatewayd.admin.pages import Pages
 from gatewayd.admin.static import Static
+from gatewayd.admin.tail import Tail
 from gatewayd.config.live import Live
 from gatewayd.observe.metrics import State
 from gatewayd.relay import Relay
@@ -86,6 +87,7 @@ class Admin:
     pages: Pages
     static: Static
     state: Callable[[], State]
+    tail: Tail
     facts: Facts = field(default_factory=Facts)
 
 

@@ -29,6 +29,8 @@ from gatewayd.protocol.seal import Seal
 from gatewayd.protocol.writer import Writer
 from gatewayd.relay.documents import pdf_text
 from gatewayd.relay.repair import repair_json
+from gatewayd.relay.tape import Tape
+from gatewayd.relay.timeline import Timeline
 from gatewayd.upstream import Call, Upstreams
 
 
@@ -56,10 +58,21 @@ class Target:
 
 
 class Attempt:
-    """request: the client's, validated; estimate: its input tokens; message_id: the exchange's."""
+    """request: the client's, validated; estimate: its input tokens; message_id, timeline, tape: the exchange's."""
 
-    def __init__(self, target: Target, request: dict[str, Any], seal: Seal, estimate: int, message_id: str) -> None:
+    def __init__(
+        self,
+        target: Target,
+        request: dict[str, Any],
+        seal: Seal,
+        estimate: int,
+        message_id: str,
+        timeline: Timeline,
+        tape: Tape | None = None,
+    ) -> None:
         self.target = target
+        self._timeline = timeline
+        self._tape = tape
         self.notes = Notes()
         self._estimate = estimate
         for habit in (*target.learned, *(change.habit for change in target.changes)):
@@ -106,19 +119,26 @@ class Attempt:
 
     async def events(self, upstreams: Upstreams) -> AsyncIterator[list[Event]]:
         """Calls the provider; yields the events of each read that has any. Raises ApiError."""
+        self._timeline.attempt(self.target.gateway.id, time.monotonic())
         call = self.call = await upstreams.open(self.target.gateway, self.body)
+        self._timeline.add("status", time.monotonic(), str(call.status))
+        if self._tape is not None:
+            self._tape.rewind()
         if not 200 <= call.status < 300:
             raise await self._refusal(call)
         answer = self.answer
         async for piece in call.pieces():
-            self.last_piece = time.monotonic()
+            now = self.last_piece = time.monotonic()
+            self._timeline.heard(now)
+            if self._tape is not None:
+                self._tape.add(piece)
             events = answer.feed(piece)
             if events:
                 yield events
             if answer.ended:
                 return
             if answer.finished and self.finished_at is None:
-                self.finished_at = self.last_piece
+                self.finished_at = now
         yield answer.finish()
 
     @property
@@ -138,6 +158,8 @@ class Attempt:
                 should_retry=False,
             )
         told = await call.read_error()
+        if self._tape is not None:
+            self._tape.add(told)
         return _told_error(self.target, self._estimate, self._told, call.status, told, call.retry_after)
 
 

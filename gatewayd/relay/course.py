@@ -35,6 +35,8 @@ from gatewayd.relay.breaker import Breakers
 from gatewayd.relay.estimates import Estimates
 from gatewayd.relay.learned import Learned
 from gatewayd.relay.limits import MAX_RETRY_SECONDS
+from gatewayd.relay.tape import Tape
+from gatewayd.relay.timeline import Timeline
 from gatewayd.upstream import Upstreams
 
 MAX_CHANGES = 3  # of the dialect, for one request
@@ -61,6 +63,8 @@ class Course:
     attempt    the current one
     attempts   how many were made so far
     started    message_start has been sent: a following attempt does not send it again
+    timeline   of all attempts
+    tape       is given what the provider says, where that may have to be stored
     """
 
     def __init__(
@@ -70,9 +74,12 @@ class Course:
         gateways: Mapping[str, ActiveGateway],
         request: dict[str, Any],
         features: Features,
+        tape: Tape | None = None,
     ) -> None:
         self._means = means
         self._request = request
+        self.timeline = Timeline(time.monotonic())
+        self.tape = tape
         self._features = features
         self._message_id = f"msg_{secrets.token_hex(12)}"
         self._others = [gateways[name] for name in gateway.gateway.fallback if name in gateways]
@@ -119,6 +126,7 @@ class Course:
     async def _after(self, error: ApiError) -> Attempt | None:
         """What follows a failure: nothing, once a block of the answer has begun."""
         self._count_failure(error)
+        self.timeline.add("failed", time.monotonic(), error.type)
         return None if self.attempt.answer.opened else await self._following(error)
 
     def observe(self, tokens: int) -> None:
@@ -217,7 +225,8 @@ class Course:
 
     def _attempt_at(self, target: Target) -> Attempt:
         estimate = self._means.estimates.estimate(target.gateway.id, target.upstream_model, self._features)
-        return Attempt(target, self._request, self._means.seal, estimate, self._message_id)
+        seal, message_id = self._means.seal, self._message_id
+        return Attempt(target, self._request, seal, estimate, message_id, self.timeline, self.tape)
 
     def _choose(self, gateway: ActiveGateway) -> Target:
         """Raises Unavailable where the gateway is paused or lacks its secret, NotFound where no row has the model."""

@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from gatewayd.errors import ApiError, Overloaded, TimedOut, UpstreamFailed
 from gatewayd.gateways import ActiveGateway
 from gatewayd.protocol import sse
+from gatewayd.protocol.chat.told import fold_told
 from gatewayd.protocol.events import Event
 from gatewayd.protocol.fold import Fold
 from gatewayd.protocol.tokens import Features
@@ -98,7 +100,7 @@ class Exchange:
         self._reply: Reply | None = None
         self._committed = False
         self._gateway = gateway
-        self._course = Course(relay.means, gateway, gateways, request, features)
+        self._course = Course(relay.means, gateway, gateways, request, features, relay.recording.tape(gateway))
         self._fold = Fold(repair_json) if relay.recording.may_want(gateway) else None  # what was sent, to be stored
         self._sending_since: float | None = None
         self._expired: ApiError | None = None
@@ -198,6 +200,7 @@ class Exchange:
             if self._course.attempts == 1:
                 self._record.overhead = attempt.built_at - self._began + now - attempt.last_piece
         if self._attempt.answer.error is None or self._committed:
+            self._course.timeline.emitted(events, self._attempt.last_piece)
             await emit(events)
 
     async def _send(self, events: list[Event]) -> None:
@@ -249,6 +252,7 @@ class Exchange:
             hold = self._attempt.may_think and now - self._attempt.last_piece >= self._timing.hold
             events = self._attempt.answer.keep_alive(open_thinking=hold)
             if events:
+                self._course.timeline.emitted(events, now)
                 await self._send(events)
 
     def _close_record(self, error: ApiError | None) -> None:
@@ -262,6 +266,7 @@ class Exchange:
         self._record_usage()
         record.close(error, committed=self._committed or error is None)
         record.upstream_statuses = self._course.statuses
+        record.timeline = self._course.timeline.text()
         record.aborted_by = record.aborted_by or self._aborted_by(error)
         self._record_bodies()
         self._relay.record(record)
@@ -291,10 +296,14 @@ class Exchange:
         record, key = self._record, self._attempt.target.gateway.api_key
         if self._fold is None or not (why := self._relay.recording.wants(self._gateway, record.outcome)):
             return
+        tape = self._course.tape
         record.bodies = Bodies(
             request=self._course.request,
             upstream=self._attempt.body if record.attempts else None,
             answer=self._fold.cut() or None,
+            told=partial(fold_told, tape.pieces, tape.omitted) if tape is not None and tape.size else None,
+            told_bytes=tape.size if tape is not None else 0,
+            notes=[(note.code, note.text) for note in self._attempt.notes],
             secrets=[secret for secret in (key, self._gateway.api_key) if secret],
             captured=why == "capture",
         )

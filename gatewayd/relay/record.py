@@ -19,7 +19,7 @@ By = Literal["", "client", "upstream", "gateway", "drain"]
 _NOT_LOGGED = frozenset(
     {
         "agent", "parent_agent", "user_agent", "reasoning_tokens", "usage_source", "cost_nano", "bodies", "overhead",
-        "upstream_statuses",
+        "upstream_statuses", "timeline",
     }
 )  # fmt: skip
 
@@ -35,6 +35,7 @@ class Record:
     bodies        what is to be stored of them
     overhead      seconds that the gateway itself took until the first of the answer; None after several attempts
     upstream_statuses  gateway and status of each answer that a provider gave
+    timeline      as `relay.timeline` writes it
     """
 
     request_id: str
@@ -70,6 +71,7 @@ class Record:
     overhead: float | None = None
     upstream_statuses: list[tuple[str, int]] = field(default_factory=list)
     aborted_by: By = ""
+    timeline: str = ""
 
     def close(self, error: ApiError | None, *, committed: bool = False) -> None:
         """The exchange has ended. `committed`: status 200 had been sent, whatever came after it."""
@@ -122,4 +124,5 @@ class Record:
             parent_agent=self.parent_agent,
             client_ip=self.client_ip,
             user_agent=self.user_agent[:256],
+            timeline=self.timeline,
         )

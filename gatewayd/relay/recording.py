@@ -11,6 +11,7 @@ from typing import Literal
 
 from gatewayd.errors import StoreUnavailable
 from gatewayd.gateways import ActiveGateway
+from gatewayd.relay.tape import Tape
 from gatewayd.store import Store
 from gatewayd.store.captures import list_captures
 
@@ -18,6 +19,8 @@ Policy = Literal["none", "errors", "all"]
 _FOLLOW_SECONDS = 2
 
 _ERRORS = ("error", "truncated", "refused")
+_WHOLE = (1024 * 1024, 128 * 1024)  # bytes of a provider's answer: its beginning and its end
+_GLIMPSE = (4 * 1024, 12 * 1024)  # while nothing is wrong this waits to be thrown away, in every exchange
 
 
 class Recording:
@@ -30,6 +33,12 @@ class Recording:
     def may_want(self, gateway: ActiveGateway) -> bool:
         """Whether what goes in and out has to be kept until the exchange has ended."""
         return self._policy(gateway) != "none" or gateway.id in self.captures
+
+    def tape(self, gateway: ActiveGateway) -> Tape | None:
+        """For what the provider says, where that has to be kept."""
+        if self._policy(gateway) == "all" or gateway.id in self.captures:
+            return Tape(*_WHOLE)
+        return Tape(*_GLIMPSE) if self.may_want(gateway) else None
 
     def wants(self, gateway: ActiveGateway, outcome: str) -> Literal["policy", "capture", ""]:
         """At the end of an exchange, once: why its bodies are to be stored, or "" when they are not."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -32,6 +32,8 @@ class Bodies:
 
     upstream  the request as it went to the provider, JSON
     answer    the message as far as it came
+    told      makes, in a thread, what the provider said; told_bytes: what it holds for that
+    notes     codes of what the translation changed, each with its text
     secrets   texts that must not be stored: the provider keys
     captured  counts as one of the "next N requests"
     """
@@ -39,13 +41,16 @@ class Bodies:
     request: dict[str, Any]
     upstream: bytes | None = None
     answer: dict[str, Any] | None = None
+    told: Callable[[], dict[str, Any]] | None = field(default=None, repr=False)
+    told_bytes: int = 0
+    notes: Sequence[tuple[str, str]] = ()
     secrets: Sequence[str] = field(default=(), repr=False)
     captured: bool = False
 
     @property
     def size(self) -> int:
         """About what it holds in memory."""
-        return 4 * len(self.upstream or b"") + 2048
+        return 4 * len(self.upstream or b"") + self.told_bytes + 2048
 
 
 class Packed(NamedTuple):
@@ -65,7 +70,14 @@ class Packer:
         packed = Packed([], {})
         room = MAX_NEW_BYTES
         upstream = orjson.loads(bodies.upstream) if bodies.upstream else None
-        for kind, value in (("answer", bodies.answer), ("request", bodies.request), ("upstream", upstream)):
+        values = {
+            "answer": bodies.answer,
+            "notes": {"notes": bodies.notes} if bodies.notes else None,
+            "told": bodies.told() if bodies.told else None,
+            "request": bodies.request,
+            "upstream": upstream,
+        }
+        for kind, value in values.items():
             if value is None:
                 continue
             parts = split(value)
@@ -117,7 +129,7 @@ async def add_packed(session: Session, packed: Sequence[Packed]) -> None:
 
 
 async def read_bodies(session: Session, request_id: str) -> dict[str, Any]:
-    """`request`, `upstream` and `answer`, those that are stored. Parts that are gone are None."""
+    """`request`, `upstream`, `told`, `answer` and `notes`, those that are stored. Parts that are gone are None."""
     rows = await session.fetch_all(sa.select(body.c.kind, body.c.parts).where(body.c.request_id == request_id))
     wanted = list({sha256 for row in rows for sha256 in hashes(bytes(row["parts"]))})
     blobs: dict[bytes, Any] = {}

@@ -1,6 +1,7 @@
 """The log writer: one bounded queue and one task per process between requests and the request log.
 
-* `put` never waits. A row is written within a second, many in one transaction with the usage that they add up to.
+* `put` never waits. A row is written within a second, many in one transaction with the usage and the sessions that
+  they add up to.
 * With the database away entries queue: QUEUE_ROWS and QUEUE_BYTES; then the oldest bodies are dropped, then the oldest
   rows, and counted. A commit whose answer was lost is not repeated: what is there already is looked up first.
 * A row that the database does not take is dropped alone, with a log line.
@@ -25,6 +26,7 @@ from gatewayd.store.database import Session, Store
 from gatewayd.store.latencies import add_latencies
 from gatewayd.store.partitions import DAY, make_partitions
 from gatewayd.store.request_log import LogRow, add_rows, clean_row
+from gatewayd.store.sessions import add_sessions, sum_sessions
 from gatewayd.store.tables import request_log
 from gatewayd.store.usage import RollUp, add_usage
 
@@ -181,6 +183,7 @@ class LogWriter:
                 return
             await add_rows(session, list(rows.values()))
             await add_usage(session, self._roll_up.sum(rows.values()))
+            await add_sessions(session, sum_sessions(rows.values()))
             await add_latencies(session, rows.values())
             await self._add_bodies(session, [each for each in packed if each[0].id in rows])
 

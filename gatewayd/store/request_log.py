@@ -20,7 +20,7 @@ from gatewayd.store.tables import request_log
 
 SCAN_ROWS = 10_000
 _TEXT, _LONG_TEXT = 256, 1000  # characters
-_LONG = frozenset({"error", "notes"})
+_LONG = frozenset({"error", "notes", "timeline"})
 
 c = request_log.c
 _KEY = (c.ended_at, c.id)
@@ -36,6 +36,7 @@ class LogRow(NamedTuple):
     usage_source          `told` by the provider, `estimated`, `none`
     cost_nano             billionths of a US dollar at the price of that moment; None: unknown
     notes                 codes, separated by commas
+    timeline              marks, as `relay.timeline` writes them
     """
 
     ended_at: int
@@ -68,6 +69,7 @@ class LogRow(NamedTuple):
     parent_agent: str | None
     client_ip: str | None
     user_agent: str | None
+    timeline: str | None
 
 
 class Cursor(NamedTuple):
@@ -88,7 +90,7 @@ class Page(NamedTuple):
 class LogFilter:
     """What a row must be; None: anything. since is in, until is out (UTC epoch milliseconds, of the end).
 
-    error_text: is found in the error, whatever the case; `%` and `_` mean themselves.
+    error_text: is found in the error, whatever the case; `%` and `_` mean themselves. duration_ms: at least.
     """
 
     gateway: str | None = None
@@ -97,6 +99,7 @@ class LogFilter:
     outcome: str | None = None
     session: str | None = None
     error_text: str | None = None
+    duration_ms: int | None = None
     since: int | None = None
     until: int | None = None
 
@@ -161,6 +164,8 @@ def _split(wanted: LogFilter) -> tuple[list[Any], dict[str, Callable[[Any], Any]
     rest: dict[str, Callable[[Any], Any]] = {name: partial(operator.eq, equal[name]) for name in names}
     if wanted.outcome is not None:
         rest["outcome"] = partial(operator.eq, wanted.outcome)
+    if wanted.duration_ms is not None:
+        rest["duration_ms"] = partial(operator.le, wanted.duration_ms)
     if wanted.error_text is not None:
         text = re.sub(r"([\\%_])", r"\\\1", wanted.error_text.lower())
         rest["error"] = lambda column: sa.func.lower(column).like(f"%{text}%", escape="\\")

@@ -21,7 +21,7 @@ from gatewayd.store.audit import AuditEvent, add_events
 from gatewayd.store.database import Store
 from gatewayd.store.gateways import list_purgeable, purge_gateways
 from gatewayd.store.partitions import DAY, drop_partitions
-from gatewayd.store.tables import blob, body, request_log
+from gatewayd.store.tables import blob, body, client_session, request_log
 from gatewayd.store.usage import HOUR
 
 BATCH = 100  # milliseconds of a core: what a request that comes meanwhile may have to wait for
@@ -108,6 +108,8 @@ class Retention:
             self._report(removed)
 
     async def _remove_rows(self, before: int, removed: Removed) -> None:
+        async for _ in self._delete(client_session, client_session.c.last_at < before):
+            pass
         if self._store.address.engine == "postgresql":
             removed.partitions += await drop_partitions(self._store, before)
             return

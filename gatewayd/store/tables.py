@@ -149,6 +149,7 @@ request_log = sa.Table(
     sa.Column("parent_agent", sa.Text),
     sa.Column("client_ip", sa.Text),
     sa.Column("user_agent", sa.Text),
+    sa.Column("timeline", sa.Text),
     postgresql_partition_by="RANGE (ended_at)",
 )
 sa.Index("ix_request_log_id", request_log.c.id)
@@ -192,6 +193,30 @@ def _usage(name: str) -> sa.Table:
 #: What pages and exports of usage read, so that they never scan the log. `at`: the first millisecond, UTC.
 usage_hourly = _usage("usage_hourly")
 usage_daily = _usage("usage_daily")
+
+#: Sums over the requests of a session of Claude Code, agents included, so that lists never look at the log. `gateway`,
+#: `token`, `model`: of its latest request; `context_max`: of the requests that no agent made; `failed_at`: the first.
+client_session = sa.Table(
+    "client_session",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("first_at", sa.BigInteger, nullable=False),
+    sa.Column("last_at", sa.BigInteger, nullable=False),
+    sa.Column("failed_at", sa.BigInteger),
+    sa.Column("gateway", sa.Text, nullable=False),
+    sa.Column("token", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("context_max", sa.BigInteger, nullable=False),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False)
+        for name in (
+            "requests agent_requests errors unpriced input_tokens cache_read cache_write output_tokens cost_nano"
+            " duration_ms"
+        ).split()
+    ),
+)
+sa.Index("ix_client_session_last", client_session.c.last_at, client_session.c.id)
+sa.Index("ix_client_session_gateway", client_session.c.gateway, client_session.c.last_at, client_session.c.id)
 
 #: How many first pieces of answers took how long: `size` as in `store.latencies`.
 latency_hourly = sa.Table(

@@ -6,6 +6,7 @@ What usage pages and exports read: they never look at the log.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ Key = tuple[int, str, str, str]
 
 KEYS = ("at", "gateway", "model", "token")
 COUNTS = tuple(column.name for column in usage_hourly.columns if column.name not in KEYS)
+_counts = itemgetter(*COUNTS)
 
 
 class Usage(NamedTuple):
@@ -149,7 +151,7 @@ async def list_usage(
             gateway=row.get("gateway"),
             model=row.get("model"),
             token=row.get("token"),
-            usage=Usage(*(int(row[name]) for name in COUNTS)),
+            usage=Usage._make(_counts(row)),
         )
         for row in rows
         if row["requests"] is not None  # the sum of nothing

@@ -127,7 +127,7 @@ def make_traffic(ui: Ui) -> None:
     ui.message(model="sim-error-429")
     ui.message(model=HOSTILE, headers={"user-agent": HOSTILE}, messages=[{"role": "user", "content": HOSTILE}])
     ui.message(gateway="demo", model="sim-fast", max_tokens=0)
-    ui.eventually("/dashboard", lambda response: response.status_code == 200)
+    ui.eventually("/logs.json", lambda response: len(response.json()["rows"]) >= 9)
 
 
 # One browser for the run, in the session's event loop: its tests carry `pytest.mark.asyncio(loop_scope="session")`.

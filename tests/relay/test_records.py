@@ -121,7 +121,7 @@ async def test_claude_codes_ids_and_the_client_are_told(serving) -> None:
         await served.post(metadata={"user_id": '{"device_id":"d","session_id":"0f0e-2"}'})
         await served.post(metadata={"user_id": "{broken"})
         first, second, third = [record.row() for record in served.records]
-    assert first[-5:] == ("0f0e-1", "a1", "a0", "127.0.0.1", "claude-cli/2.1")
+    assert first[first._fields.index("session") : -1] == ("0f0e-1", "a1", "a0", "127.0.0.1", "claude-cli/2.1")
     assert (second.session, third.session) == ("0f0e-2", "")
 
 

@@ -61,6 +61,10 @@ ROWS = {
         INSERT INTO latency_hourly (at, gateway, size, count) VALUES (1699999200000, 'demo', 33, 3);
         INSERT INTO admin_session (sha256, created_at, seen_at, client_ip, user_agent, credential)
         VALUES ('abc', 1700000000000, 1700000000000, '127.0.0.1', 'browser', 'def')""",
+    "0009": """
+        INSERT INTO client_session
+        VALUES ('0f0e-1', 1700000000000, 1700000000900, NULL, 'demo', 'laptop', 'm', 30, 3, 1, 0, 3, 10, 20, 0, 5, 0,
+            900)""",
 }
 
 

@@ -18,5 +18,6 @@ def log_row(number: int = 0, **fields: Any) -> LogRow:
         "duration_ms": 900, "input_tokens": 10, "cache_read": 4, "cache_write": 0, "output_tokens": 5,
         "reasoning_tokens": 2, "usage_source": "told", "cost_nano": 1000, "notes": None, "session": None, "agent": None,
         "parent_agent": None, "client_ip": "127.0.0.1", "user_agent": None,
+        "timeline": None,
     }  # fmt: skip
     return LogRow(**(values | fields))

@@ -36,6 +36,13 @@ async def test_all_three_bodies_come_back(store: Store) -> None:
     assert got == {"request": request, "upstream": upstream, "answer": answer}
 
 
+async def test_what_the_provider_said_and_the_notes_come_back_without_secrets(store: Store) -> None:
+    told = {"stream": {"id": KEY}, "chunks": 3}
+    got = await stored(store, request={}, told=lambda: told, notes=[("a.b", f"text {KEY}")], secrets=[KEY])
+    assert got["told"] == {"stream": {"id": "[redacted]"}, "chunks": 3}
+    assert got["notes"] == {"notes": [["a.b", "text [redacted]"]]}
+
+
 @pytest.mark.parametrize(
     "request_body",
     [

@@ -42,6 +42,7 @@ MIXED = [
         token="xyz"[number % 3],
         model=f"m{number % 5}",
         session=f"s{number % 11}" if number % 4 else None,
+        duration_ms=100 * (number % 7),
         outcome="error" if number % 10 == 0 else "cancelled" if number % 10 == 1 else "ok",
         error=f"100%_of {number}\\ Broke" if number % 10 == 0 else None,
     )
@@ -89,6 +90,14 @@ async def test_filters_give_what_they_say(
 async def test_text_in_errors_is_looked_for_literally(store: Store, text: str, found: int) -> None:
     await fill(store, MIXED)
     assert sum(map(len, await pages(store, LogFilter(error_text=text), 50))) == found
+
+
+@pytest.mark.parametrize("least", [0, 1, 300, 301, 600, 601])
+async def test_slow_requests_are_found_by_their_duration(store: Store, least: int) -> None:
+    await fill(store, MIXED)
+    found = [identity for page in await pages(store, LogFilter(duration_ms=least, gateway="a"), 9) for identity in page]
+    expected = [row.id for row in sorted(MIXED, reverse=True) if row.duration_ms >= least and row.gateway == "a"]
+    assert found == expected
 
 
 async def test_a_new_row_never_shifts_a_page_that_was_seen(store: Store) -> None:

@@ -85,7 +85,9 @@ async def test_a_busy_partition_is_left_for_the_next_run(store: Store) -> None:
     await fill(store, 0)
     async with store.read() as session:
         await session.fetch_all("SELECT count(*) FROM request_log")
-        assert (await Retention(store, 1, 0).run(NOON + 9 * DAY)).partitions == 0
+        # a task has a connection of its own
+        removed = await asyncio.create_task(Retention(store, 1, 0).run(NOON + 9 * DAY))
+    assert removed.partitions == 0
     assert (await Retention(store, 1, 0).run(NOON + 9 * DAY)).partitions == 1
 
 

@@ -86,10 +86,10 @@ function draw(figure) {
     scales: { x: { range: bars ? (_, low, high) => [low - (times[1] - times[0]) / 2, high + (times[1] - times[0]) / 2] : undefined },
       y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [{ ...axis, space: 64, size: 30, values: (_, ticks) => ticks.map((tick) => onAxis(new Date(tick * 1000), daysApart)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (show !== SHOW.number ? show(tick) : Number.isInteger(tick) ? narrow.format(tick) : "")) }],
-    series: [{ label: daysApart ? "Day" : "Hour", value: (_, at) => (at == null ? "–" : (daysApart ? daily : hourly).format(new Date(at * 1000))) },
+    series: [{ label: figure.querySelector("th").textContent, value: (_, at) => (at == null ? "–" : (daysApart ? daily : hourly).format(new Date(at * 1000))) },
       ...order.map((index) => ({
         label: names[index], stroke: series[index], fill: bars ? series[index] : undefined, width: bars ? 0 : 2,
-        paths: bars ? uPlot.paths.bars({ size: [0.72, 48], radius: 0.08 }) : undefined, points: { show: !bars && times.length < 40, size: 5 },
+        paths: bars ? uPlot.paths.bars({ size: [0.72, 48], radius: 0.08 }) : undefined, spanGaps: !bars, points: { show: !bars, size: 5 },
         value: (_u, _v, _s, row) => (row == null || columns[index][row] == null ? "–" : show(columns[index][row])),
       }))],
   };
@@ -132,40 +132,6 @@ function filters() {
   addEventListener("pageshow", () => all("form[data-auto] :disabled").forEach((input) => { input.disabled = false; }));
 }
 
-// JSON in <pre data-json> becomes a tree that folds; its text stays text.
-function node(value, key, depth) {
-  const name = key === undefined ? "" : `${key}: `;
-  if (value === null || typeof value !== "object") {
-    const leaf = document.createElement("div");
-    leaf.className = "mono";
-    leaf.textContent = name + (typeof value === "string" ? value : JSON.stringify(value));
-    return leaf;
-  }
-  const entries = Object.entries(value);
-  const details = document.createElement("details");
-  const summary = document.createElement("summary");
-  summary.textContent = `${name}${Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`}`;
-  details.append(summary);
-  details.open = depth < 2;
-  const fill = () => { if (details.children.length === 1) details.append(...entries.map(([k, v]) => node(v, k, depth + 1))); };
-  if (details.open) fill();
-  details.addEventListener("toggle", fill);
-  return details;
-}
-
-function foldJson() {
-  for (const pre of all("pre[data-json]")) {
-    try {
-      const tree = node(JSON.parse(pre.textContent), undefined, 0);
-      const box = document.createElement("div");
-      box.className = "json";
-      box.append(tree);
-      pre.after(box);
-      pre.hidden = true;
-    } catch { /* it is no JSON: the text stays */ }
-  }
-}
-
 // Keys: / goes to the filter, j and k from row to row, Enter opens.
 function keys() {
   let row = -1;
@@ -206,28 +172,31 @@ function poll(id) {
   }, seconds * 1000);
 }
 
-// Live tail: <tbody data-live="address"> and a button [data-live-toggle].
+// Live tail: rows come as the server's own HTML. It rests in the background, then goes on behind the last row.
 function liveTail() {
   const body = document.querySelector("tbody[data-live]");
   const button = document.querySelector("[data-live-toggle]");
   if (!body || !button) return;
-  let source = null;
-  const stop = () => { source?.close(); source = null; button.setAttribute("aria-pressed", "false"); };
-  const start = () => {
-    source = new EventSource(body.dataset.live);
+  const address = new URL(body.dataset.live, location.href);
+  let source, wanted;
+  const close = (on = wanted) => { source?.close(); wanted = on; button.setAttribute("aria-pressed", on); };
+  const open = () => {
+    source = new EventSource(address);
     source.addEventListener("rows", (event) => {
       const holder = document.createElement("tbody");
       holder.innerHTML = event.data;
       showTimes(holder);
+      document.querySelector("[data-live-said]").textContent = `${holder.children.length} new`;
       body.prepend(...holder.children);
       while (body.children.length > 200) body.lastElementChild.remove();
+      address.searchParams.set("after", event.lastEventId);
     });
-    source.addEventListener("end", stop);
-    button.setAttribute("aria-pressed", "true");
+    source.addEventListener("end", () => close(false));
+    source.addEventListener("error", () => { if (source.readyState === 2) close(false); });
   };
   button.hidden = false;
-  button.addEventListener("click", () => (source ? stop() : start()));
-  document.addEventListener("visibilitychange", () => { if (document.hidden) stop(); });
+  button.addEventListener("click", () => { close(!wanted); if (wanted) open(); });
+  document.addEventListener("visibilitychange", () => { close(); if (wanted && !document.hidden) open(); });
 }
 
 function ready(root) {
@@ -244,7 +213,6 @@ document.addEventListener("submit", (event) => {
 ready(document);
 drawCharts();
 filters();
-foldJson();
 keys();
 liveTail();
 all("[data-poll]").forEach((part) => poll(part.id));
