@@ -115,7 +115,7 @@ def test_bodies_of_errors_are_stored_without_the_providers_key(tmp_path: Path, s
             return await read_bodies(session, identity)
 
     bodies = asyncio.run(read(failed.headers["request-id"]))
-    assert bodies.keys() == {"request", "upstream"}
+    assert bodies.keys() == {"request", "upstream", "told"}
     assert "my key is [redacted]" in str(bodies["request"])
     assert key not in str(bodies)
     assert asyncio.run(read(fine.headers["request-id"])) == {}
