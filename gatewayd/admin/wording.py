@@ -27,12 +27,12 @@ def compact(value: float | None) -> str:
 
 
 def dollars(nano: int | None) -> str:
-    """Billionths of a dollar -> $1.23, with as many digits as say something."""
+    """Billionths of a dollar -> $1.23; below a cent $0.000770, so that a column's digits line up."""
     if nano is None:
         return NOTHING
     amount = nano / 1e9
     if amount and abs(amount) < 0.01:
-        return f"${amount:.6f}".rstrip("0") if abs(amount) >= 0.000001 else "<$0.000001"
+        return f"${amount:.6f}" if abs(amount) >= 0.000001 else "<$0.000001"
     return f"${amount:,.2f}"
 
 
