@@ -1,7 +1,7 @@
 """Serves realistic data and takes pictures of its pages: `python -m tests.admin.screenshots [DIR]`.
 
 Every page at three widths in both themes goes to DIR (default: `screenshots` in the temporary directory); the upper
-parts of a chosen few go to `docs/images`.
+parts of those in DOCUMENTED go to `docs/images`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,24 @@ from tests.store.sessions import agent_session
 from tests.tools import ROOT, need
 
 WIDTHS = (390, 1024, 1600)
-DOCUMENTED = {"dashboard": "light", "logs": "light", "compare": "light", "session": "dark", "usage": "light"}
+DOCUMENTED = {
+    "login": "light",
+    "dashboard": "light",
+    "gateways": "light",
+    "gateways-demo": "light",
+    "gateways-demo-connect": "dark",
+    "gateways-demo-edit": "light",
+    "logs": "light",
+    "request": "dark",
+    "compare": "light",
+    "context": "light",
+    "sessions": "light",
+    "session": "dark",
+    "usage": "light",
+    "config": "light",
+    "system": "dark",
+}
+_GATEWAY_PAGES = ("", "/new", "/demo", "/demo/connect", "/demo/edit", "/demo/usage", "/demo/history", "/demo/test")
 _DOCUMENTED_SIZE = {"width": 1180, "height": 760}
 _SESSION = "6f1d2b90-52c4-4e1b-9a52-3f6f2a3f1c77"
 
@@ -61,18 +78,16 @@ def pages(ui: Ui) -> dict[str, str]:
         "session": f"/sessions/{longest}",
         "usage": "/usage?range=month",
         "usage-by-model": "/usage?range=month&by=model",
-        **{
-            path.strip("/").replace("/", "-"): path
-            for path in ("/gateways", "/gateways/new", "/gateways/demo", "/gateways/demo/edit", "/config", "/system")
-            if ui.get(path).status_code == 200
-        },
+        "config": "/config",
+        "system": "/system",
+        **{f"gateways{path.replace('/', '-')}": f"/gateways{path}" for path in _GATEWAY_PAGES},
     }
 
 
 async def open_context(browser: Browser, ui: Ui, size: dict[str, int], theme: str) -> BrowserContext:
     viewport: Any = size
     scheme: Any = theme
-    context = await browser.new_context(base_url=ui.root, viewport=viewport, color_scheme=scheme)
+    context = await browser.new_context(base_url=ui.root, viewport=viewport, color_scheme=scheme, locale="en-GB")
     cookies: Any = [{"name": name, "value": value, "url": ui.root} for name, value in ui.client.cookies.items()]
     await context.add_cookies(cookies)
     return context
@@ -80,7 +95,9 @@ async def open_context(browser: Browser, ui: Ui, size: dict[str, int], theme: st
 
 async def take(context: BrowserContext, path: str, target: Path, *, whole: bool) -> None:
     page = await context.new_page()
-    await page.goto(path)
+    response = await page.goto(path)
+    assert response is not None
+    assert response.ok, path
     await page.wait_for_load_state("networkidle")
     await page.screenshot(path=target, full_page=whole)
     await page.close()
@@ -100,10 +117,14 @@ async def take_all(ui: Ui, folder: Path) -> None:
                 context = await open_context(browser, ui, {"width": width, "height": 1000}, theme)
                 for name, path in wanted.items():
                     await take(context, path, folder / f"{name}-{width}-{theme}.png", whole=True)
+                await context.clear_cookies()
+                await take(context, "/login", folder / f"login-{width}-{theme}.png", whole=True)
                 await context.close()
         for name, theme in DOCUMENTED.items():
             context = await open_context(browser, ui, _DOCUMENTED_SIZE, theme)
-            await take(context, wanted[name], images / f"{name}.png", whole=False)
+            if name == "login":
+                await context.clear_cookies()
+            await take(context, wanted.get(name, "/login"), images / f"{name}.png", whole=False)
             await context.close()
         await browser.close()
 
