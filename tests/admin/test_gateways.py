@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from playwright.async_api import expect
 
 from tests.admin.conftest import HOSTILE, OpenPage, Ui, run_ui
 from tests.admin.pages import form_of, told
@@ -313,7 +314,7 @@ def test_a_record_is_exported_as_yaml_without_its_key(ui: Ui) -> None:
 @session
 @pytest.mark.parametrize("scripts", [True, False])
 async def test_the_whole_way_in_a_browser(ui: Ui, open_page: OpenPage, scripts: bool) -> None:
-    """Make a gateway, its token, send a message with it, see it arrive."""
+    """Make a gateway, its token, send a message with it, see it arrive and open it; edit, see the change served."""
     gateway_id = f"browser-{'with' if scripts else 'without'}-scripts"
     page = await open_page("/gateways/new", scripts=scripts)
     await page.get_by_label("Id", exact=True).fill(gateway_id)
@@ -331,11 +332,29 @@ async def test_the_whole_way_in_a_browser(ui: Ui, open_page: OpenPage, scripts: 
     token = await page.get_by_label("Client token", exact=True).inner_text()
     await page.goto(f"/gateways/{gateway_id}/connect")
     await page.get_by_text("Waiting for the first request").wait_for()
+    log = await open_page(f"/logs?gateway={gateway_id}", scripts=scripts)
+    if scripts:
+        await log.get_by_role("button", name="Live").click()
     assert ui.message(gateway_id, token).status_code == 200
     if scripts:
         await page.get_by_text("Requests have arrived").wait_for()
     else:
         ui.eventually(f"/gateways/{gateway_id}/connect", lambda response: "Requests have arrived" in response.text)
+        ui.eventually(f"/logs.json?gateway={gateway_id}", lambda response: len(response.json()["rows"]) == 1)
+        await log.reload()
+    row = log.locator("tbody tr").first
+    await expect(row).to_contain_text("sim-fast")
+    await expect(log.locator(".empty")).to_have_count(0)
+    await row.get_by_role("link").first.click()
+    await expect(log.locator("main")).to_contain_text("laptop")
+
+    await page.goto(f"/gateways/{gateway_id}/edit")
+    await page.get_by_label("Provider's model, row 1").fill("sim-thinking")
+    await page.get_by_role("button", name="Save").click()
+    await page.wait_for_url(f"**/gateways/{gateway_id}?done=saved")
+    assert ui.message(gateway_id, token).status_code == 200
+    changed = ui.eventually(f"/logs.json?gateway={gateway_id}", lambda response: len(response.json()["rows"]) == 2)
+    assert changed.json()["rows"][0]["upstream_model"] == "sim-thinking"
 
 
 @session

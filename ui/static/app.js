@@ -187,6 +187,7 @@ function liveTail() {
       holder.innerHTML = event.data;
       showTimes(holder);
       document.querySelector("[data-live-said]").textContent = `${holder.children.length} new`;
+      body.closest(".panel").querySelector(".empty")?.remove();
       body.prepend(...holder.children);
       while (body.children.length > 200) body.lastElementChild.remove();
       address.searchParams.set("after", event.lastEventId);
