@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 import socket
+import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from gatewayd.store import Store
 from gatewayd.store.keys import SecretKeys, Vault, build_vault, load_secret_keys
 from gatewayd.upstream import load_trust
 
+_SWITCH_SECONDS = 0.0005  # threads read files and bodies; the loop waits this long for each turn among them
 BACKLOG = 4096  # thousands of streams may begin at once
 
 
@@ -65,6 +67,7 @@ def serve(host: str | None, port: int | None, workers: int, config_dir: Path | N
 
 def _run(settings: Settings, secret_keys: SecretKeys, listener: socket.socket) -> None:
     """One serving process."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
     app = create_app(settings, environ=os.environ, secret_keys=secret_keys)
     app.run(sock=listener, protocol=Connection, single_process=True, motd=False)
 
