@@ -19,6 +19,7 @@ from pathlib import Path
 
 import httpx
 
+from bench.processes import cpu_seconds
 from gatewayd.config.apply import apply, read_plan
 from gatewayd.config.load import Desired, load_files, read_files
 from gatewayd.config.secrets import SecretReader
@@ -96,11 +97,6 @@ def measure_verbs(folder: Path, database: Path) -> None:
         used = after.children_user + after.children_system - before.children_user - before.children_system
         took = time.perf_counter() - began
         print(f"gatewayd {' '.join(verb):<25} {took:6.2f} s, processor {used:6.2f} s")
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def ask(server: RunningServer, client: httpx.Client) -> float:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import httpx
 
+from bench.processes import cpu_seconds
 from bench.store import NOW, fill, some_row
 from gatewayd.store import Store
 from gatewayd.store.log_writer import LogWriter
@@ -78,11 +79,6 @@ def measure(client: httpx.Client, name: str, path: str) -> None:
     )
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
 def measure_tail(client: httpx.Client, url: str, pid: int, watchers: int, rate: int, seconds: float = 20) -> None:
     """rate: rows in a second, which another process writes."""
 
@@ -96,9 +92,12 @@ def measure_tail(client: httpx.Client, url: str, pid: int, watchers: int, rate: 
     end = time.monotonic() + seconds + 1
     for _ in range(watchers):
         threading.Thread(target=watch, daemon=True).start()
-    time.sleep(1)
+    time.sleep(1)  # for the watchers to have come: their first rows are not what is measured
     before = cpu_seconds(pid)
-    asyncio.run(write(url, rate, seconds)) if rate else time.sleep(seconds)
+    if rate:
+        asyncio.run(write(url, rate, seconds))
+    else:
+        time.sleep(seconds)  # what is measured: nothing happens
     share = 100 * (cpu_seconds(pid) - before) / seconds
     print(f"  {watchers} watchers, {rate} new rows a second: {share:.2f} % of a core")
 
@@ -111,7 +110,7 @@ async def write(url: str, rate: int, seconds: float) -> None:
             for _ in range(rate):
                 writer.put(some_row(dice, 1, 1)._replace(ended_at=int(time.time() * 1000)))
             await writer.flush()
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # the rate is rows in a second
 
 
 def run(url: str, rows: int, gateways: int) -> None:
@@ -135,7 +134,7 @@ def run(url: str, rows: int, gateways: int) -> None:
             measure(client, name, path)
         for watchers, rate in ((0, 0), (5, 0), (0, 50), (5, 50)):
             measure_tail(client, url, served.process.pid, watchers, rate)
-            time.sleep(3)  # for the watchers to leave
+            time.sleep(3)  # for the watchers to leave: they look at the clock when something comes
 
 
 def main() -> None:

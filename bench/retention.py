@@ -50,13 +50,13 @@ def measure(url: str, rows: int, rate: float) -> None:
         models = '[{name: "*", upstream_model: sim-fast}]'
         with run_server(Path(folder), "g", simulator.base_url, models, env=environment, program=program) as served:
             with load(served, rate):
-                time.sleep(5)  # what a process needs once
+                time.sleep(5)  # what a process does once, at its first requests, is not measured
             with load(served, rate) as before:
-                time.sleep(BEFORE_SECONDS)
+                time.sleep(BEFORE_SECONDS)  # how long the load goes on
             with load(served, rate) as beside:
                 seconds = _await_end(served)
             with load(served, rate) as after:
-                time.sleep(BEFORE_SECONDS)
+                time.sleep(BEFORE_SECONDS)  # how long the load goes on
     for name, calls in (("before", before), ("beside", beside), ("after", after)):
         report(name, calls)
     print(f"  retention was over after {seconds:.0f} s")
@@ -66,7 +66,7 @@ def _await_end(served: RunningServer) -> float:
     """-> seconds from now; the run itself begins a little later."""
     began = time.monotonic()
     while "old log rows removed" not in served.log.read_text() and time.monotonic() - began < 240:
-        time.sleep(0.2)
+        time.sleep(0.2)  # the log file tells when it is over; nothing else does
     return time.monotonic() - began
 
 
